@@ -1,0 +1,1 @@
+"""InfuseOS Credits: prices, charges and accounts for every credit, exactly once."""
