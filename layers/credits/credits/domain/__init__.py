@@ -1,0 +1,1 @@
+"""The rules of credits: pure functions over books, the catalog and `now`. Standard library only."""

@@ -1,0 +1,136 @@
+"""The account: the book that holds a balance, and the figures people see of it."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+
+from credits.domain.cycle import Period, period
+from credits.domain.grant import Draw, Grant, GrantKind
+
+GENESIS = ""
+"""What the hash of a chain's first entry stands on."""
+
+
+class Standing(StrEnum):
+    """What payment allows; the words are Stripe's for a subscription's status."""
+
+    ACTIVE = "active"
+    TRIALING = "trialing"
+    PAST_DUE = "past_due"
+    UNPAID = "unpaid"
+    INCOMPLETE = "incomplete"
+    PAUSED = "paused"
+    CANCELED = "canceled"
+
+
+class CreditWarning(StrEnum):
+    """How little is left: `low` at the policy's threshold or under, `exhausted` at 0."""
+
+    LOW = "low"
+    EXHAUSTED = "exhausted"
+
+
+@dataclass(frozen=True, slots=True)
+class PendingChange:
+    """A change of plan or seats that waits for its boundary."""
+
+    plan: str
+    seats: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """One account at one instant: everything a decision needs, and nothing it could derive.
+
+    - `anchor` and `period_number` fix the current period (`period`).
+    - `used` are the credits spent in the current period, refunds taken off.
+    - `free_through` is the last period of the Free cycle (which runs from `opened_at`) whose allocation was given.
+    - `warned` is the worst warning already sent since the balance was last above its line.
+    - `seq`, `head` and `at` are those of the last entry; `version` counts commits and belongs to the store.
+    """
+
+    account_id: str
+    opened_at: datetime
+    plan: str
+    seats: int = 1
+    standing: Standing = Standing.ACTIVE
+    grace_ends_at: datetime | None = None
+    subscription_id: str | None = None
+    anchor: datetime
+    period_number: int = 0
+    pending: PendingChange | None = None
+    grants: tuple[Grant, ...] = ()
+    used: int = 0
+    free_through: int = -1
+    knowledge_words: int = 0
+    workflows: int = 0
+    warned: CreditWarning | None = None
+    at: datetime
+    seq: int = 0
+    head: str = GENESIS
+    version: int = 0
+
+    @property
+    def book_id(self) -> str:
+        """The name of this book in the ledger."""
+        return self.account_id
+
+    @property
+    def period(self) -> Period:
+        """The period the book stands in."""
+        return period(self.anchor, self.period_number)
+
+    @property
+    def remaining(self) -> int:
+        """Credits that can be spent now: neither held nor frozen."""
+        return sum(grant.remaining for grant in self.grants)
+
+    @property
+    def held(self) -> int:
+        """Credits set aside by open holds."""
+        return sum(grant.held for grant in self.grants)
+
+    @property
+    def frozen(self) -> int:
+        """Credits that payment or a dispute keeps from being spent."""
+        return sum(grant.frozen for grant in self.grants)
+
+    @property
+    def total(self) -> int:
+        """What could be spent this period: what is left of every grant, and what was used of them since it began.
+
+        An allocation, a proration or a pack counts from the moment it comes; credits that expired or were revoked
+        count no longer, so that `used` is always what was really spent.
+        """
+        return self.remaining + self.held + self.frozen + self.used
+
+    @property
+    def purchased_remaining(self) -> int:
+        """The part of `remaining` that was bought in packs; it outlives the reset."""
+        return sum(grant.remaining for grant in self.grants if grant.bought)
+
+    @property
+    def plan_remaining(self) -> int:
+        """The part of `remaining` that was not bought in packs."""
+        return self.remaining - self.purchased_remaining
+
+    def due_at(self) -> datetime:
+        """The next instant at which time itself changes this book: a period's end, an expiry, the end of grace."""
+        instants = [self.period.end]
+        instants += [grant.expires_at for grant in self.grants if grant.expires_at and grant.expires_at > self.at]
+        if self.grace_ends_at and self.grace_ends_at > self.at:
+            instants.append(self.grace_ends_at)
+        return min(instants)
+
+    def give(self, kind: GrantKind, credits: int, expires_at: datetime | None) -> tuple["Account", tuple[Draw, ...]]:
+        """The account with a new grant, and the draw that says so. Its id names the entry about to be written."""
+        grant = Grant(f"g{self.seq + 1}", kind, credits, credits, expires_at=expires_at)
+        return replace(self, grants=(*self.grants, grant)), (Draw(grant.id, kind, credits, expires_at),)
+
+
+def warning_at(remaining: int, low_threshold: int) -> CreditWarning | None:
+    """The warning that a balance of `remaining` calls for."""
+    if remaining <= 0:
+        return CreditWarning.EXHAUSTED
+    return CreditWarning.LOW if remaining <= low_threshold else None

@@ -1,0 +1,89 @@
+"""Grants: credits given together, and the order in which they burn."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+
+NEVER = datetime.max.replace(tzinfo=UTC)
+
+
+class GrantKind(StrEnum):
+    """Where the credits of a grant come from."""
+
+    ALLOCATION = "allocation"
+    PRORATION = "proration"
+    CARRYOVER = "carryover"
+    PACK = "pack"
+    PROMOTION = "promotion"
+    ADJUSTMENT = "adjustment"
+
+
+BOUGHT = frozenset({GrantKind.PACK})
+PLAN_GRANTS = frozenset({GrantKind.ALLOCATION, GrantKind.PRORATION, GrantKind.CARRYOVER})
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Credits of one origin. `credits` were given; `remaining` can be spent; `held` and `frozen` cannot, for now.
+
+    `id` is `g` and the seq of the entry that gave it, so ids grow with age. A grant without `expires_at` never expires.
+    """
+
+    id: str
+    kind: GrantKind
+    credits: int
+    remaining: int
+    held: int = 0
+    frozen: int = 0
+    expires_at: datetime | None = None
+
+    @property
+    def bought(self) -> bool:
+        """Paid for by itself, apart from the plan."""
+        return self.kind in BOUGHT
+
+    @property
+    def empty(self) -> bool:
+        """Nothing is left in it, set aside or not: it leaves the book."""
+        return not (self.remaining or self.held or self.frozen)
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """What one entry moved in one grant: `credits` is signed, negative for credits that left.
+
+    It says enough of the grant (kind, expiry) to give the credits back after the grant itself has left the book.
+    """
+
+    grant_id: str
+    kind: GrantKind
+    credits: int
+    expires_at: datetime | None = None
+
+
+def burn_order(grants: Sequence[Grant]) -> list[Grant]:
+    """Soonest expiry first, never-expiring last; free before bought where that ties, then the older.
+
+    `grants` stand in the order they were given, and sorting is stable: the older stay in front.
+    """
+    return sorted(grants, key=lambda grant: (grant.expires_at or NEVER, grant.bought))
+
+
+def burn(grants: Sequence[Grant], credits: int) -> tuple[tuple[Grant, ...], tuple[Draw, ...]]:
+    """The grants after `credits` were taken from them in burn order, and the draws. They must cover it."""
+    left = credits
+    taken: dict[str, int] = {}
+    draws: list[Draw] = []
+    for grant in burn_order(grants):
+        part = min(left, grant.remaining)
+        if part:
+            taken[grant.id] = part
+            draws.append(Draw(grant.id, grant.kind, -part, grant.expires_at))
+            left -= part
+    if left:
+        raise ValueError(f"{credits} credits are not in these grants: {left} are missing")
+    after = (
+        replace(grant, remaining=grant.remaining - taken[grant.id]) if grant.id in taken else grant for grant in grants
+    )
+    return tuple(grant for grant in after if not grant.empty), tuple(draws)

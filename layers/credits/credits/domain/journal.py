@@ -1,0 +1,108 @@
+"""The journal: the entries one decision writes in one account's book, and the alerts they set off."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from credits.catalog import Catalog
+from credits.domain.account import Account, CreditWarning, warning_at
+from credits.domain.entry import Entry, EntryKind, owns
+from credits.domain.grant import Draw
+from credits.domain.record import chain_hash, entry_to_record
+
+
+@dataclass(frozen=True, slots=True)
+class Posting:
+    """What a decision comes to: the books after it, and the entries that explain the change, in their order.
+
+    No entries, no change: nothing is committed.
+    """
+
+    books: tuple[Account, ...]
+    entries: tuple[Entry, ...]
+
+
+class Journal:
+    """Collects the entries of one decision. `account` is the book as of the last one.
+
+    An alert latches here: `low` and `exhausted` are set off once, by the last entry of the commit that leaves the
+    balance at or under the line, and again only after an entry lifted it above. Credits in a hold count as still
+    there, or opening and closing a hold would set the alert off again and again.
+    """
+
+    def __init__(self, account: Account, catalog: Catalog) -> None:
+        self.account = account
+        self._catalog = catalog
+        self._entries: list[Entry] = []
+
+    def write(
+        self,
+        kind: EntryKind,
+        key: str,
+        at: datetime,
+        after: Account,
+        draws: Sequence[Draw] = (),
+        **facts: Any,
+    ) -> None:
+        """Add the entry that turns `account` into `after`. Time in a book never runs backwards: `at` is raised to the
+        last entry's if it is before it."""
+        threshold = self._catalog.policies.low_threshold
+        after = replace(
+            after,
+            at=max(at, self.account.at),
+            seq=self.account.seq + 1,
+            warned=_still_latched(after.warned, warning_at(after.remaining + after.held, threshold)),
+        )
+        self._entries.append(
+            Entry(
+                book_id=after.book_id,
+                account_id=after.account_id,
+                key=key,
+                kind=kind,
+                at=after.at,
+                seq=after.seq,
+                credits=sum(draw.credits for draw in draws),
+                draws=tuple(draws),
+                remaining=after.remaining,
+                total=after.total,
+                warning=warning_at(after.remaining, threshold),
+                after=after,
+                catalog_version=self._catalog.version,
+                **facts,
+            )
+        )
+        self.account = after
+
+    def posting(self) -> Posting:
+        """The decision, with its alert on the last entry."""
+        if not self._entries:
+            return Posting((self.account,), ())
+        account = self.account
+        warning = warning_at(account.remaining + account.held, self._catalog.policies.low_threshold)
+        if warning and account.warned is not warning:
+            account = replace(account, warned=warning)
+            self._entries[-1] = replace(self._entries[-1], alert=warning, after=account)
+        return Posting((account,), tuple(self._entries))
+
+
+def seal(posting: Posting, key: str, fingerprint: str | None) -> Posting:
+    """Chain the entries to the books they belong to; those that `key` owns carry the request's fingerprint."""
+    heads = {book.book_id: book.head for book in posting.books}
+    sealed: list[Entry] = []
+    for entry in posting.entries:
+        # The books' heads as they were before the decision: a decision moves everything of a book but its head.
+        prev_hash = heads[entry.book_id]
+        marked = replace(entry, prev_hash=prev_hash, fingerprint=fingerprint) if owns(key, entry) else entry
+        head = heads[entry.book_id] = chain_hash(prev_hash, entry_to_record(marked))
+        # What an entry knows of the account is what its record says: its own hash is the head, and no version.
+        after = replace(entry.after, head=head, version=0)
+        sealed.append(replace(marked, prev_hash=prev_hash, hash=head, after=after))
+    return Posting(tuple(replace(book, head=heads[book.book_id]) for book in posting.books), tuple(sealed))
+
+
+def _still_latched(warned: CreditWarning | None, warning: CreditWarning | None) -> CreditWarning | None:
+    """The latch that stays at this warning: a line that the balance is above again releases its own."""
+    if warning is None or warned is None:
+        return None
+    return CreditWarning.LOW if warning is CreditWarning.LOW else warned

@@ -1,0 +1,247 @@
+"""Every error a caller can be told, in one tree.
+
+    CreditsError                      500 internal
+    ├── InvalidRequest                400 invalid_request
+    ├── Unauthenticated               401 unauthenticated
+    ├── PaymentRequired               402 payment_required
+    ├── InsufficientCredits           402 insufficient_credits
+    │   └── CreditsExhausted          402 credits_exhausted
+    ├── Forbidden                     403 forbidden
+    ├── NotInPlan                     403 not_in_plan
+    ├── NotFound                      404 not_found
+    │   ├── AccountNotFound           404 account_not_found
+    │   └── ChargeNotFound            404 charge_not_found
+    ├── Conflict                      409 conflict
+    │   ├── IdempotencyKeyReused      409 idempotency_key_reused
+    │   ├── TooManyGrants             409 too_many_grants
+    │   └── ManagedByStripe           409 managed_by_stripe
+    ├── PayloadTooLarge               413 payload_too_large
+    ├── Contended                     429 contended
+    └── Unavailable                   503 unavailable
+
+An error is data: `code` names it for programs, `http_status` is what HTTP answers, `fields` are the facts a caller can
+act on, and the message says what happened and what to do. Nothing ever parses a message.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, ClassVar
+
+
+class CreditsError(Exception):
+    """The root: something went wrong that nobody foresaw. Raised as itself, it is a fault of ours."""
+
+    code: ClassVar[str] = "internal"
+    http_status: ClassVar[int] = 500
+    title: ClassVar[str] = "Something went wrong on our side"
+
+    def __init__(self, detail: str, **fields: Any) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.fields = fields
+
+
+class InvalidRequest(CreditsError):
+    """The request cannot be understood. `errors` lists each `{field, message}`; a field is a dotted path."""
+
+    code = "invalid_request"
+    http_status = 400
+    title = "The request is not valid"
+
+    def __init__(self, errors: Sequence[tuple[str, str]]) -> None:
+        first_field, first_message = errors[0]
+        super().__init__(
+            f"{first_field}: {first_message}",
+            field=first_field,
+            errors=[{"field": field, "message": message} for field, message in errors],
+        )
+
+
+class Unauthenticated(CreditsError):
+    """No key, or one that is unknown or revoked. Which of the three is not told."""
+
+    code = "unauthenticated"
+    http_status = 401
+    title = "A valid API key is required"
+
+
+class PaymentRequired(CreditsError):
+    """The account's standing forbids spending until its invoice is paid."""
+
+    code = "payment_required"
+    http_status = 402
+    title = "A payment is due"
+
+    def __init__(self, standing: str) -> None:
+        super().__init__(
+            f"The account is {standing}: its credits can be used again once the open invoice is paid.",
+            standing=standing,
+        )
+
+
+class InsufficientCredits(CreditsError):
+    """The balance is above zero and does not cover the charge. Nothing was written."""
+
+    code = "insufficient_credits"
+    http_status = 402
+    title = "Not enough credits"
+
+    def __init__(self, *, required: int, remaining: int, resets_at: datetime) -> None:
+        super().__init__(
+            f"Credits needed: {required}, left: {remaining}. Wait for the reset on {resets_at:%-d %B %Y}, "
+            "upgrade the plan or buy a pack.",
+            required=required,
+            remaining=remaining,
+            resets_at=resets_at,
+        )
+
+
+class CreditsExhausted(InsufficientCredits):
+    """The balance is zero. Free actions still work. Nothing was written."""
+
+    code = "credits_exhausted"
+    title = "Credits exhausted"
+
+
+class Forbidden(CreditsError):
+    """The key is known and may not do this: a scope is missing, or it is bound to another account."""
+
+    code = "forbidden"
+    http_status = 403
+    title = "This API key may not do that"
+
+
+class NotInPlan(CreditsError):
+    """A model or an action outside the account's plan; `plans` names the plans that have it."""
+
+    code = "not_in_plan"
+    http_status = 403
+    title = "Not part of this plan"
+
+    def __init__(self, what: str, name: str, plan: str, plans: Sequence[str]) -> None:
+        offer = f"Plans that have it: {', '.join(plans)}." if plans else "No plan has it."
+        super().__init__(
+            f"The {what} {name} is not part of the plan {plan}. {offer}", **{what: name}, plan=plan, plans=list(plans)
+        )
+
+
+class NotFound(CreditsError):
+    """Nothing is there under that name."""
+
+    code = "not_found"
+    http_status = 404
+    title = "Not found"
+
+
+class AccountNotFound(NotFound):
+    """No account has this id (or, for a reading of the past, none had it yet)."""
+
+    code = "account_not_found"
+    title = "No such account"
+
+    def __init__(self, account_id: str, detail: str | None = None) -> None:
+        super().__init__(detail or f"There is no account {account_id}.", account_id=account_id)
+
+
+class ChargeNotFound(NotFound):
+    """The account has no charge under this id."""
+
+    code = "charge_not_found"
+    title = "No such charge"
+
+    def __init__(self, account_id: str, charge_id: str) -> None:
+        super().__init__(
+            f"The account {account_id} has no charge {charge_id}.", account_id=account_id, charge_id=charge_id
+        )
+
+
+class Conflict(CreditsError):
+    """The request disagrees with what is already there."""
+
+    code = "conflict"
+    http_status = 409
+    title = "Conflict"
+
+
+class IdempotencyKeyReused(Conflict):
+    """The key was used before with another route or body. What it did then stands; nothing was written now."""
+
+    code = "idempotency_key_reused"
+    title = "This Idempotency-Key belongs to another request"
+
+    def __init__(self, key: str) -> None:
+        super().__init__(
+            f"The Idempotency-Key {key} was used before with another request. Use a new key for a new request.", key=key
+        )
+
+
+class TooManyGrants(Conflict):
+    """The account holds as many open grants as its book has room for."""
+
+    code = "too_many_grants"
+    title = "Too many open grants"
+
+    def __init__(self, account_id: str, limit: int) -> None:
+        super().__init__(
+            f"The account {account_id} has {limit} such grants with credits left, the most there can be. "
+            "Grant again once one of them is spent or has expired.",
+            account_id=account_id,
+            limit=limit,
+        )
+
+
+class ManagedByStripe(Conflict):
+    """The plan of this account follows its Stripe subscription and can be changed only there."""
+
+    code = "managed_by_stripe"
+    title = "Stripe manages this plan"
+
+    def __init__(self, account_id: str) -> None:
+        super().__init__(
+            f"The plan of {account_id} follows its Stripe subscription: change it through checkout or the portal.",
+            account_id=account_id,
+        )
+
+
+class PayloadTooLarge(CreditsError):
+    """The body is larger than any valid request can be."""
+
+    code = "payload_too_large"
+    http_status = 413
+    title = "The request body is too large"
+
+    def __init__(self, *, size_bytes: int, limit_bytes: int) -> None:
+        super().__init__(
+            f"The body has {size_bytes} bytes; at most {limit_bytes} are read.",
+            size_bytes=size_bytes,
+            limit_bytes=limit_bytes,
+        )
+
+
+class Contended(CreditsError):
+    """The ledger gave up before its deadline. Nothing was charged; the same key may be sent again."""
+
+    code = "contended"
+    http_status = 429
+    title = "The account is busy"
+
+    def __init__(self, *, retry_after_seconds: int) -> None:
+        super().__init__(
+            "Too many changes of this account at once. Nothing was charged: send the same request again.",
+            retry_after=retry_after_seconds,
+        )
+
+
+class Unavailable(CreditsError):
+    """The store did not answer. What became of a mutation is not known; its key finds out and never acts twice."""
+
+    code = "unavailable"
+    http_status = 503
+    title = "The ledger did not answer"
+
+    def __init__(self, *, retry_after_seconds: int) -> None:
+        super().__init__(
+            "The store did not answer in time. Send the same request again; with the same Idempotency-Key it can take "
+            "effect only once, so a change whose outcome is not known yet is safe to repeat.",
+            retry_after=retry_after_seconds,
+        )

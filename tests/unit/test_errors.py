@@ -1,0 +1,139 @@
+"""The error tree: what programs branch on."""
+
+from collections.abc import Iterator
+
+import pytest
+
+import credits.errors
+from credits.errors import (
+    AccountNotFound,
+    ChargeNotFound,
+    Conflict,
+    Contended,
+    CreditsError,
+    CreditsExhausted,
+    Forbidden,
+    IdempotencyKeyReused,
+    InsufficientCredits,
+    InvalidRequest,
+    ManagedByStripe,
+    NotFound,
+    NotInPlan,
+    PayloadTooLarge,
+    PaymentRequired,
+    TooManyGrants,
+    Unauthenticated,
+    Unavailable,
+)
+from tests.unit.books import utc
+
+RESET = utc("2026-02-10 09:00")
+
+ONE_OF_EACH = [
+    CreditsError("something broke"),
+    InvalidRequest([("action", "there is no action 'teleport'"), ("quantity", "must be 1 or more")]),
+    Unauthenticated("a valid key is needed"),
+    PaymentRequired("past_due"),
+    InsufficientCredits(required=20, remaining=5, resets_at=RESET),
+    CreditsExhausted(required=20, remaining=0, resets_at=RESET),
+    Forbidden("the scope admin is missing"),
+    NotInPlan("model", "claude-opus", "free", ["pro", "max", "team"]),
+    NotFound("there is nothing"),
+    AccountNotFound("acme"),
+    ChargeNotFound("acme", "c1"),
+    Conflict("this disagrees"),
+    IdempotencyKeyReused("k1"),
+    TooManyGrants("acme", 20),
+    ManagedByStripe("acme"),
+    PayloadTooLarge(size_bytes=300_000, limit_bytes=262_144),
+    Contended(retry_after_seconds=1),
+    Unavailable(retry_after_seconds=1),
+]
+
+
+def tree(root: type[CreditsError]) -> Iterator[type[CreditsError]]:
+    if root.__module__ == credits.errors.__name__:
+        yield root
+    for branch in root.__subclasses__():
+        yield from tree(branch)
+
+
+def test_every_error_has_the_code_and_status_that_callers_rely_on() -> None:
+    assert {error.__name__: (error.http_status, error.code) for error in tree(CreditsError)} == {
+        "CreditsError": (500, "internal"),
+        "InvalidRequest": (400, "invalid_request"),
+        "Unauthenticated": (401, "unauthenticated"),
+        "PaymentRequired": (402, "payment_required"),
+        "InsufficientCredits": (402, "insufficient_credits"),
+        "CreditsExhausted": (402, "credits_exhausted"),
+        "Forbidden": (403, "forbidden"),
+        "NotInPlan": (403, "not_in_plan"),
+        "NotFound": (404, "not_found"),
+        "AccountNotFound": (404, "account_not_found"),
+        "ChargeNotFound": (404, "charge_not_found"),
+        "Conflict": (409, "conflict"),
+        "IdempotencyKeyReused": (409, "idempotency_key_reused"),
+        "TooManyGrants": (409, "too_many_grants"),
+        "ManagedByStripe": (409, "managed_by_stripe"),
+        "PayloadTooLarge": (413, "payload_too_large"),
+        "Contended": (429, "contended"),
+        "Unavailable": (503, "unavailable"),
+    }
+
+
+def test_the_tree_in_the_modules_docstring_is_the_tree() -> None:
+    drawn = {
+        tuple(line.strip(" │├└─").split())
+        for line in (credits.errors.__doc__ or "").splitlines()
+        if len(line.split()) in {3, 4, 5} and line.split()[-2].isdigit()
+    }
+
+    assert drawn == {(error.__name__, str(error.http_status), error.code) for error in tree(CreditsError)}
+
+
+@pytest.mark.parametrize("error", ONE_OF_EACH, ids=lambda error: type(error).__name__)
+def test_every_error_says_something_under_a_title(error: CreditsError) -> None:
+    assert str(error).strip()
+    assert error.detail == str(error)
+    assert error.title.strip()
+
+
+def test_there_is_one_of_each_above() -> None:
+    assert {type(error) for error in ONE_OF_EACH} == set(tree(CreditsError))
+
+
+@pytest.mark.parametrize(
+    ("error", "fields"),
+    [
+        (
+            InvalidRequest([("action", "is unknown"), ("quantity", "must be 1 or more")]),
+            {
+                "field": "action",
+                "errors": [
+                    {"field": "action", "message": "is unknown"},
+                    {"field": "quantity", "message": "must be 1 or more"},
+                ],
+            },
+        ),
+        (PaymentRequired("unpaid"), {"standing": "unpaid"}),
+        (
+            CreditsExhausted(required=20, remaining=0, resets_at=RESET),
+            {"required": 20, "remaining": 0, "resets_at": RESET},
+        ),
+        (
+            NotInPlan("model", "claude-opus", "free", ["pro"]),
+            {"model": "claude-opus", "plan": "free", "plans": ["pro"]},
+        ),
+        (AccountNotFound("acme"), {"account_id": "acme"}),
+        (ChargeNotFound("acme", "c1"), {"account_id": "acme", "charge_id": "c1"}),
+        (IdempotencyKeyReused("k1"), {"key": "k1"}),
+        (TooManyGrants("acme", 20), {"account_id": "acme", "limit": 20}),
+        (ManagedByStripe("acme"), {"account_id": "acme"}),
+        (PayloadTooLarge(size_bytes=9, limit_bytes=8), {"size_bytes": 9, "limit_bytes": 8}),
+        (Contended(retry_after_seconds=2), {"retry_after": 2}),
+        (Unavailable(retry_after_seconds=3), {"retry_after": 3}),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_an_error_carries_the_facts_that_a_caller_can_act_on(error: CreditsError, fields: dict[str, object]) -> None:
+    assert error.fields == fields
