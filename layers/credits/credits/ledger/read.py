@@ -1,0 +1,142 @@
+"""Readings: an account as of now or of an earlier instant, and the ledger by time and by conversation.
+
+Nothing here writes: an account that time has changed is shown as it is, and written by whoever posts next.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import wraps
+
+from credits.catalog import Catalog
+from credits.domain.account import Account
+from credits.domain.entry import Entry, EntryKind, line_key
+from credits.domain.instant import to_text
+from credits.domain.renew import as_of
+from credits.errors import AccountNotFound, ChargeNotFound, InvalidRequest, Unavailable
+from credits.ledger.page import Page, from_cursor, not_of_this_list, to_cursor
+from credits.ledger.post import CLIENT, RETRY_AFTER_SECONDS, client_key
+from credits.ledger.store import AccountKey, EntryKey, Ledger, Place, Span, Store, StoreError, place
+
+LINE_MARK = "~"
+"""Between a batch's key and its line's number in a charge id; no caller's key can contain it."""
+
+ROWS_AT_ONCE = 100
+MOST_ROWS_READ = 500
+"""Entries a filtered page looks at before it answers with what it found, so that a rare kind costs no scan."""
+
+MILLISECOND = timedelta(milliseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class EntryFilter:
+    """Which entries of an account to list: from `since` on, before `until`, of one conversation, kind or action."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+    conversation_id: str | None = None
+    kind: EntryKind | None = None
+    action: str | None = None
+
+    def matches(self, entry: Entry) -> bool:
+        """What the index does not sort by."""
+        return self.kind in (None, entry.kind) and self.action in (None, entry.action)
+
+
+def answering[**P, R](reading: Callable[P, R]) -> Callable[P, R]:
+    """A reading that tells a store's failure as Unavailable."""
+
+    @wraps(reading)
+    def answer(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return reading(*args, **kwargs)
+        except StoreError as error:
+            raise Unavailable(retry_after_seconds=RETRY_AFTER_SECONDS) from error
+
+    return answer
+
+
+def charge_id(entry: Entry) -> str:
+    """The id of a charge: the Idempotency-Key it was made with, plus the line's number in a batch (`k1~03`)."""
+    return entry.key.removeprefix(CLIENT).replace("#", LINE_MARK)
+
+
+@answering
+def account_now(store: Store, catalog: Catalog, account_id: str, now: datetime) -> Account:
+    """The account as of `now`, from one strongly consistent read. Raises AccountNotFound."""
+    (account,) = store.read(AccountKey(account_id))
+    if account is None:
+        raise AccountNotFound(account_id)
+    return as_of(account, catalog, now)
+
+
+@answering
+def account_at(store: Ledger, catalog: Catalog, account_id: str, *, at: datetime, now: datetime) -> Account:
+    """The account as it was at the instant `at`: what the last entry not after it left, brought up to it.
+
+    Raises AccountNotFound, also for an instant before the account was opened, and InvalidRequest for one after `now`.
+    """
+    if at > now:
+        raise InvalidRequest([("at", "is in the future")])
+    entries = store.entries(Span(account_id, until=at + MILLISECOND), limit=1)
+    if not entries:
+        raise AccountNotFound(account_id, f"There was no account {account_id} at {to_text(at)}.")
+    return as_of(entries[0].after, catalog, at)
+
+
+@answering
+def accounts_now(
+    store: Ledger, catalog: Catalog, now: datetime, *, limit: int, cursor: str | None = None
+) -> Page[Account]:
+    """Accounts as of `now`, the last opened first."""
+    beyond = cursor and from_cursor(cursor, 2)
+    found = store.accounts(limit=limit + 1, beyond=(beyond[0], beyond[1]) if beyond else None)
+    shown = found[:limit]
+    more = to_cursor(to_text(shown[-1].opened_at), shown[-1].account_id) if len(found) > limit else None
+    return Page(tuple(as_of(account, catalog, now) for account in shown), more)
+
+
+@answering
+def charge_entry(store: Store, account_id: str, charge: str) -> Entry:
+    """The entry of the charge with this id. Raises ChargeNotFound."""
+    key, mark, line = charge.partition(LINE_MARK)
+    if not mark or line.isdecimal():
+        (entry,) = store.read(EntryKey(account_id, line_key(client_key(key), int(line) if mark else 0)))
+        if entry and entry.kind is EntryKind.CHARGE and charge_id(entry) == charge:
+            return entry
+    raise ChargeNotFound(account_id, charge)
+
+
+@answering
+def entries(
+    store: Ledger, account_id: str, wanted: EntryFilter, *, limit: int, cursor: str | None = None
+) -> Page[Entry]:
+    """The account's entries that the filter wants, newest first. Raises AccountNotFound.
+
+    It reads at most `MOST_ROWS_READ` rows: a page of a rare kind may hold few entries, or none, and still have a
+    cursor.
+    """
+    span = Span(account_id, wanted.conversation_id, wanted.since, wanted.until)
+    beyond = Place(*from_cursor(cursor, 3)) if cursor else None
+    if beyond and not span.holds(beyond.moment):
+        raise not_of_this_list()
+    filtered = wanted.kind is not None or wanted.action is not None
+    step = ROWS_AT_ONCE if filtered else limit + 1
+    shown: list[Entry] = []
+    for _ in range(MOST_ROWS_READ // ROWS_AT_ONCE if filtered else 1):
+        rows = store.entries(span, limit=step, beyond=beyond)
+        for entry in rows:
+            if len(shown) == limit:
+                return Page(tuple(shown), _cursor(beyond))
+            if wanted.matches(entry):
+                shown.append(entry)
+            beyond = place(entry)
+        if len(rows) < step:
+            if not shown and cursor is None and store.read(AccountKey(account_id))[0] is None:
+                raise AccountNotFound(account_id)
+            return Page(tuple(shown), None)
+    return Page(tuple(shown), _cursor(beyond))
+
+
+def _cursor(beyond: Place | None) -> str | None:
+    return to_cursor(beyond.moment, beyond.book_id, beyond.key) if beyond else None

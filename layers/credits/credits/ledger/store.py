@@ -1,0 +1,134 @@
+"""What the ledger asks of its store: two operations to write (`read`, `commit`), and the readings of its history.
+
+`dynamo` is the store of a stack, `memory` the one of simulations and fast tests; one contract suite holds both to the
+same answers. What can go wrong is part of the contract, and is told in these errors, never in the words of a driver.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol, overload
+
+from credits.domain.account import Account
+from credits.domain.entry import Entry
+from credits.domain.instant import to_text
+from credits.domain.journal import Posting
+
+
+class StoreError(Exception):
+    """Why an operation did not go through."""
+
+
+class Cancelled(StoreError):
+    """The commit was refused and wrote nothing: a key was taken, or a book had moved on.
+
+    `entries` are the ones found under keys that were to be new, `books` the books as they are now.
+    """
+
+    def __init__(self, entries: Mapping["EntryKey", Entry], books: Mapping[str, Account]) -> None:
+        super().__init__(f"taken: {sorted(taken.key for taken in entries)}, moved: {sorted(books)}")
+        self.entries = entries
+        self.books = books
+
+
+class Collided(StoreError):
+    """Another transaction held one of the items; nothing was written."""
+
+
+class Throttled(StoreError):
+    """The store asks for fewer requests; nothing was written."""
+
+
+class Unanswered(StoreError):
+    """No answer, or a failure inside the store: the operation may have happened or not."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccountKey:
+    """Where an account is."""
+
+    account_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class EntryKey:
+    """Where an entry is."""
+
+    book_id: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Entries of one account, or of one conversation of it, from `since` on and before `until`; maybe none at all."""
+
+    account_id: str
+    conversation_id: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+    @property
+    def empty(self) -> bool:
+        """It ends before it begins."""
+        return self.since is not None and self.until is not None and self.until <= self.since
+
+    def holds(self, moment: str) -> bool:
+        """Whether a moment is in its time. `until` itself is outside: every moment at it is longer."""
+        since = to_text(self.since) if self.since else ""
+        return since <= moment and (self.until is None or moment < to_text(self.until))
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The place of an entry in its account's time: where a page ended."""
+
+    moment: str
+    book_id: str
+    key: str
+
+
+class Store(Protocol):
+    """The two operations through which every balance changes."""
+
+    @overload
+    def read(self, *keys: AccountKey) -> Sequence[Account | None]: ...
+    @overload
+    def read(self, *keys: EntryKey) -> Sequence[Entry | None]: ...
+    def read(self, *keys: AccountKey | EntryKey) -> Sequence[Account | Entry | None]:
+        """The items under these keys (of one kind), strongly consistent; None where there is none.
+
+        Raises Throttled or Unanswered.
+        """
+
+    def commit(self, posting: Posting) -> None:
+        """Write the entries and the books, all or nothing: each entry where its key is free, each book where its
+        version is the one that was read.
+
+        Raises Cancelled, Collided or Throttled (nothing was written), or Unanswered (it may have been).
+        """
+
+
+class History(Protocol):
+    """The readings that are not part of a decision. They may lag the last commit by a moment."""
+
+    def entries(
+        self, span: Span, *, limit: int, newest_first: bool = True, beyond: Place | None = None
+    ) -> Sequence[Entry]:
+        """At most `limit` entries of the span, in time, beginning after the place `beyond`."""
+
+    def accounts(self, *, limit: int, beyond: tuple[str, str] | None = None) -> Sequence[Account]:
+        """At most `limit` accounts, newest first, beginning after `beyond`, an (opened_at, account_id)."""
+
+
+class Ledger(Store, History, Protocol):
+    """A whole store."""
+
+
+def moment(at: datetime, seq: int) -> str:
+    """How an entry is sorted within its account: by its instant, then by its place in its book."""
+    return f"{to_text(at)}#{seq:010d}"
+
+
+def place(entry: Entry) -> Place:
+    """Where the entry stands."""
+    return Place(moment(entry.at, entry.seq), entry.book_id, entry.key)
