@@ -1,0 +1,81 @@
+"""Charges: what actions would cost, and charging them."""
+
+from functools import partial
+from http import HTTPStatus
+
+from aws_lambda_powertools.event_handler import Response
+
+from credits.access.caller import Scope
+from credits.domain.charge import charge
+from credits.domain.quote import quote
+from credits.ledger.post import client_key
+from credits.ledger.read import account_now, charge_entry
+from credits.runtime import clock
+from credits.runtime.http import AccountId, Api, ChargeId, IdempotencyKey, answer, answers, created, fingerprint
+from credits.runtime.stage import Stage
+from credits.runtime.wire.charge import Batch, BatchRequest, Charge, ChargeRequest
+from credits.runtime.wire.quote import Quote, QuoteRequest
+
+stage = Stage.from_environment()
+app = Api(stage)
+
+MADE = (HTTPStatus.CREATED, HTTPStatus.OK)
+REFUSES = frozenset(
+    {HTTPStatus.PAYMENT_REQUIRED, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS}
+)
+
+
+@app.post(
+    "/v1/accounts/<account_id>/quotes",
+    summary="Quote actions",
+    description="What the actions would cost now, and whether the balance covers them. Writes nothing.",
+    responses=answers(Quote, refuses={HTTPStatus.NOT_FOUND}),
+)
+def create_quote(account_id: AccountId, body: QuoteRequest) -> Response[str]:
+    app.allow(Scope.READ, account_id)
+    now = clock.now()
+    account = account_now(stage.ledger, stage.catalog, account_id, now)
+    actions = [(each.action, each.quantity) for each in body.actions]
+    return answer(HTTPStatus.OK, Quote.of(quote(account, stage.catalog, now=now, actions=actions, model=body.model)))
+
+
+@app.post(
+    "/v1/accounts/<account_id>/charges",
+    summary="Charge an action",
+    description="Takes the action's credits, once for ever under the Idempotency-Key; a retry hears the first answer.",
+    responses=answers(Charge, *MADE, refuses=REFUSES),
+)
+def create_charge(account_id: AccountId, body: ChargeRequest, idempotency_key: IdempotencyKey) -> Response[str]:
+    app.allow(Scope.CHARGE, account_id)
+    key = client_key(idempotency_key)
+    rule = partial(charge, key=key, lines=[body.usage()])
+    receipt = stage.post(key, account_id, rule, fingerprint=fingerprint("charges", body))
+    return created(Charge.of(receipt.entries[0]), replayed=receipt.replayed)
+
+
+@app.post(
+    "/v1/accounts/<account_id>/charges/batch",
+    summary="Charge several actions",
+    description="Takes the credits of all the actions in one commit, or of none.",
+    responses=answers(Batch, *MADE, refuses=REFUSES),
+)
+def create_batch(account_id: AccountId, body: BatchRequest, idempotency_key: IdempotencyKey) -> Response[str]:
+    app.allow(Scope.CHARGE, account_id)
+    key = client_key(idempotency_key)
+    rule = partial(charge, key=key, lines=[each.usage() for each in body.charges])
+    receipt = stage.post(key, account_id, rule, fingerprint=fingerprint("charges/batch", body))
+    return created(Batch.of(receipt.entries), replayed=receipt.replayed)
+
+
+@app.get(
+    "/v1/accounts/<account_id>/charges/<charge_id>",
+    summary="Read a charge",
+    description="The answer that the charge was made with.",
+    responses=answers(Charge, refuses={HTTPStatus.NOT_FOUND}),
+)
+def read_charge(account_id: AccountId, charge_id: ChargeId) -> Response[str]:
+    app.allow(Scope.READ, account_id)
+    return answer(HTTPStatus.OK, Charge.of(charge_entry(stage.ledger, account_id, charge_id)))
+
+
+handler = app.serve

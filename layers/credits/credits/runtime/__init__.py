@@ -1,0 +1,1 @@
+"""What a function needs around the rules: settings, clock, HTTP, telemetry. No rule imports it."""

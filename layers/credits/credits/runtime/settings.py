@@ -1,0 +1,36 @@
+"""Settings: the environment, read once, at start. Nothing else in the project reads it."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+
+class MissingSetting(Exception):
+    """A function was started without a setting it needs; the message is the name of the environment variable."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The settings of a stage. Each is the environment variable of the same name in capitals.
+
+    - `accounts_table`, `entries_table`, `keys_table`: table names.
+    - `upgrade_url`: where people upgrade or buy a pack; refusals carry it.
+    - `aws_region`: set by Lambda itself.
+    """
+
+    accounts_table: str
+    entries_table: str
+    keys_table: str
+    upgrade_url: str
+    aws_region: str
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
+        """The settings, or MissingSetting with the first name that is absent or empty."""
+        values: dict[str, str] = {}
+        for each in fields(cls):
+            name = each.name.upper()
+            if not environment.get(name):
+                raise MissingSetting(name)
+            values[each.name] = environment[name]
+        return cls(**values)

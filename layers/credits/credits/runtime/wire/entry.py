@@ -1,0 +1,84 @@
+"""Ledger entries, as they are shown."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from credits.domain.entry import Entry as LedgerEntry
+from credits.domain.entry import EntryKind
+from credits.domain.grant import GrantKind
+from credits.domain.instant import to_text
+from credits.ledger.read import charge_id
+from credits.runtime.wire.shape import Answer, Instant
+
+WarningName = Literal["low", "exhausted"]
+
+
+class Draw(Answer):
+    """What the entry moved in one grant; `credits` is signed."""
+
+    grant_id: str
+    kind: GrantKind
+    credits: int
+
+
+class Entry(Answer):
+    """One line of the ledger. `credits` is signed: negative for credits that left."""
+
+    seq: int = Field(description="Its place in the book: 1, 2, 3 … without gaps.")
+    key: str = Field(description="What it was done under, once for ever.")
+    kind: EntryKind
+    at: Instant
+    credits: int
+    remaining: int = Field(description="Credits left after it.")
+    total: int
+    warning: WarningName | None
+    alert: WarningName | None = Field(description="The warning line that was crossed with it.")
+    charge_id: str | None
+    action: str | None
+    quantity: int | None
+    conversation_id: str | None
+    conversation_title: str | None
+    member_id: str | None
+    model: str | None
+    tool: str | None
+    description: str | None
+    draws: list[Draw]
+    catalog_version: str
+    prev_hash: str
+    hash: str
+
+    @classmethod
+    def of(cls, entry: LedgerEntry) -> "Entry":
+        """The entry as it is shown."""
+        return cls(
+            seq=entry.seq,
+            key=entry.key,
+            kind=entry.kind,
+            at=to_text(entry.at),
+            credits=entry.credits,
+            remaining=entry.remaining,
+            total=entry.total,
+            warning=entry.warning and entry.warning.value,
+            alert=entry.alert and entry.alert.value,
+            charge_id=charge_id(entry) if entry.kind is EntryKind.CHARGE else None,
+            action=entry.action,
+            quantity=entry.quantity,
+            conversation_id=entry.conversation_id,
+            conversation_title=entry.conversation_title,
+            member_id=entry.member_id,
+            model=entry.model,
+            tool=entry.tool,
+            description=entry.description,
+            draws=[Draw(grant_id=draw.grant_id, kind=draw.kind, credits=draw.credits) for draw in entry.draws],
+            catalog_version=entry.catalog_version,
+            prev_hash=entry.prev_hash,
+            hash=entry.hash,
+        )
+
+
+class EntryPage(Answer):
+    """Entries, newest first, and where the next page begins; null at the end."""
+
+    entries: list[Entry]
+    cursor: str | None
