@@ -1,0 +1,100 @@
+"""Built once, run once: the functions under the emulator, before a DynamoDB that remembers what it was asked."""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from credits.access.caller import Scope
+from credits.access.keys import KeyItem, Keys
+from credits.ledger.tables import bind, bind_tables, connect, create_missing
+from credits.runtime import clock
+from local.dynamodb import moto
+from local.template import ROOT
+from tests.runtime.build import BuiltFunction, sam_build
+from tests.runtime.emulator import Emulator, Unavailable, emulated, link_runtime, program
+from tests.runtime.recorder import Recorder, recording
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An API Gateway response of format 2.0."""
+
+    status: int
+    headers: dict[str, str]
+    text: str
+
+    @property
+    def body(self) -> Any:
+        return json.loads(self.text)
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """The functions of a stack, called as API Gateway calls them."""
+
+    api_key: str
+    emulators: dict[str, Emulator]
+    recorders: dict[str, Recorder] = field(default_factory=dict)
+
+    def send(self, name: str, *, authorization: str | None = None, **changes: Any) -> Answer:
+        """What the function answers to events/<name>.json, sent with this deployment's key and with these changes."""
+        event = json.loads((ROOT / "events" / f"{name}.json").read_text(encoding="utf-8"))
+        if "authorization" in event["headers"]:
+            event["headers"]["authorization"] = authorization or f"Bearer {self.api_key}"
+        answered = self.emulators[name.partition(".")[0]].invoke(event | changes)
+        headers = {key.lower(): value for key, value in answered["headers"].items()}
+        return Answer(answered["statusCode"], headers, answered["body"])
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> dict[str, BuiltFunction]:
+    """Every function, as `sam build` makes it. Where none can be run, skips with the reason; fails under CI=true."""
+    try:
+        program()
+    except Unavailable as reason:
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"CI=true: {reason}")
+        pytest.skip(str(reason))
+    return sam_build(tmp_path_factory.mktemp("sam") / "build")
+
+
+@pytest.fixture(scope="session")
+def deployment(built: dict[str, BuiltFunction], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """The built functions, running, each before a recorder of its own, all before one new DynamoDB."""
+    folder = tmp_path_factory.mktemp("runtime")
+    link_runtime(folder / "runtime")
+    with ExitStack() as started:
+        database = started.enter_context(moto())
+        deployment = Deployment(_prepare(database.endpoint), {})
+        for name, function in built.items():
+            recorder = started.enter_context(recording(database.endpoint))
+            deployment.recorders[name] = recorder
+            deployment.emulators[name] = started.enter_context(
+                emulated(
+                    function,
+                    runtime=folder / "runtime",
+                    variables={
+                        "AWS_ENDPOINT_URL_DYNAMODB": recorder.endpoint,
+                        "AWS_REGION": "us-east-1",
+                        "AWS_ACCESS_KEY_ID": "test",
+                        "AWS_SECRET_ACCESS_KEY": "test",
+                    },
+                    output=Path(folder / f"{name}.log"),
+                )
+            )
+        yield deployment
+
+
+def _prepare(endpoint: str) -> str:
+    """Makes the tables under the names that the built template gives them, and a key with every scope."""
+    connection = connect(region="us-east-1", endpoint_url=endpoint)
+    tables = bind_tables(connection, accounts="AccountsTable", entries="EntriesTable")
+    keys = bind(KeyItem, "KeysTable", connection)
+    create_missing([tables.accounts, tables.entries, keys])
+    return Keys(keys).create(name="runtime test", scopes=Scope, account_id=None, now=clock.now()).secret

@@ -1,0 +1,252 @@
+"""What AWS would run answers events/*.json: built functions and layers under the Lambda Runtime Interface Emulator."""
+
+import json
+
+import pytest
+
+from credits.domain.instant import to_text
+from credits.runtime import clock
+from tests.runtime.build import BuiltFunction
+from tests.runtime.conftest import Answer, Deployment
+from tests.template.document import permissions
+
+
+@pytest.fixture(scope="session")
+def story(deployment: Deployment) -> dict[str, Answer]:
+    """One account's life, told once; every route is asked, and each event of it is a file of events/."""
+    told: dict[str, Answer] = {}
+    for name in (
+        "accounts.create_account",
+        "charges.create_quote",
+        "charges.create_charge",
+        "charges.create_batch",
+        "charges.read_charge",
+        "accounts.create_grant",
+        "accounts.put_plan",
+        "accounts.read_account",
+        "accounts.list_accounts",
+        "usage.list_entries",
+        "usage.audit_account",
+        "accounts.read_catalog",
+        "accounts.read_openapi",
+        "accounts.read_docs",
+    ):
+        told[name] = deployment.send(name)
+    for name in ("accounts.create_account", "charges.create_charge", "charges.create_batch"):
+        told[f"{name} again"] = deployment.send(name)
+    told["a second account"] = deployment.send("accounts.create_account", body='{"account_id": "globex"}')
+    told["two accounts"] = deployment.send("accounts.list_accounts")
+    told["a grant to nobody"] = deployment.send(
+        "accounts.create_grant",
+        rawPath="/v1/accounts/nobody/grants",
+        pathParameters={"account_id": "nobody"},
+    )
+    at = to_text(clock.now())
+    told["the account a moment ago"] = deployment.send(
+        "accounts.read_account", rawQueryString=f"at={at}", queryStringParameters={"at": at}
+    )
+    told["every entry"] = deployment.send("usage.list_entries", rawQueryString="", queryStringParameters={})
+    return told
+
+
+def test_opening_an_account_answers_it_on_free(story: dict[str, Answer]) -> None:
+    opened = story["accounts.create_account"]
+    assert opened.status == 201
+    assert opened.headers["content-type"] == "application/json"
+    assert opened.body["account_id"] == "acme"
+    assert opened.body["plan"] == {"id": "free", "name": "Free"}
+    assert opened.body["credits"] == {
+        "remaining": 300,
+        "total": 300,
+        "used": 0,
+        "held": 0,
+        "plan_remaining": 300,
+        "purchased_remaining": 0,
+    }
+
+
+def test_opening_it_again_answers_200(story: dict[str, Answer]) -> None:
+    assert story["accounts.create_account again"].status == 200
+    assert story["accounts.create_account again"].body["account_id"] == "acme"
+
+
+def test_a_quote_answers_each_price_and_the_total(story: dict[str, Answer]) -> None:
+    quote = story["charges.create_quote"]
+    assert quote.status == 200
+    assert quote.body == {
+        "lines": [
+            {"action": "message", "quantity": 1, "credits": 1},
+            {"action": "agent_step", "quantity": 3, "credits": 6},
+        ],
+        "total": 7,
+        "affordable": True,
+        "remaining_after": 293,
+    }
+
+
+def test_a_charge_answers_what_it_cost_and_what_it_left(story: dict[str, Answer]) -> None:
+    charged = story["charges.create_charge"]
+    assert charged.status == 201
+    assert {name: value for name, value in charged.body.items() if name != "entry"} == {
+        "charge_id": "charge-1",
+        "action": "message",
+        "quantity": 1,
+        "credits": 1,
+        "balance": {"remaining": 299, "total": 300},
+        "warning": None,
+    }
+    assert charged.body["entry"]["conversation_title"] == "Emails from John"
+
+
+def test_a_charge_sent_again_is_answered_to_the_byte_and_says_so(story: dict[str, Answer]) -> None:
+    again = story["charges.create_charge again"]
+    assert again.status == 200
+    assert again.headers["idempotency-replayed"] == "true"
+    assert again.text == story["charges.create_charge"].text
+
+
+def test_a_charge_can_be_read_again(story: dict[str, Answer]) -> None:
+    assert story["charges.read_charge"].status == 200
+    assert story["charges.read_charge"].text == story["charges.create_charge"].text
+
+
+def test_a_batch_answers_its_lines_and_their_sum(story: dict[str, Answer]) -> None:
+    batch = story["charges.create_batch"]
+    assert batch.status == 201
+    assert [(each["charge_id"], each["action"], each["credits"]) for each in batch.body["charges"]] == [
+        ("batch-1", "agent_step", 2),
+        ("batch-1~01", "web_fetch", 2),
+        ("batch-1~02", "ai_response", 0),
+    ]
+    assert batch.body["credits"] == 4
+    assert batch.body["balance"] == {"remaining": 295, "total": 300}
+
+
+def test_a_batch_sent_again_is_answered_to_the_byte(story: dict[str, Answer]) -> None:
+    assert story["charges.create_batch again"].status == 200
+    assert story["charges.create_batch again"].text == story["charges.create_batch"].text
+
+
+def test_a_grant_adds_to_the_balance(story: dict[str, Answer]) -> None:
+    granted = story["accounts.create_grant"]
+    assert granted.status == 201
+    assert granted.body["credits"] == 50
+    assert granted.body["balance"] == {"remaining": 345, "total": 350}
+
+
+def test_a_plan_change_answers_the_account_on_its_new_plan(story: dict[str, Answer]) -> None:
+    changed = story["accounts.put_plan"]
+    assert changed.status == 200
+    assert changed.body["plan"] == {"id": "team", "name": "Team"}
+    assert changed.body["seats"] == 2
+    # Two seats of 4,000, the grant, and what was left of the 300.
+    assert changed.body["credits"]["remaining"] == 8_345
+
+
+def test_the_account_is_read_as_it_was_left(story: dict[str, Answer]) -> None:
+    assert story["accounts.read_account"].body["credits"]["remaining"] == 8_345
+    assert story["the account a moment ago"].body["credits"]["remaining"] == 8_345
+
+
+def test_accounts_are_listed_the_last_opened_first(story: dict[str, Answer]) -> None:
+    assert [account["account_id"] for account in story["accounts.list_accounts"].body["accounts"]] == ["acme"]
+    assert [account["account_id"] for account in story["two accounts"].body["accounts"]] == ["globex", "acme"]
+    assert story["two accounts"].body["cursor"] is None
+
+
+def test_a_grant_to_nobody_is_refused(story: dict[str, Answer]) -> None:
+    assert story["a grant to nobody"].status == 404
+    assert story["a grant to nobody"].body["code"] == "account_not_found"
+
+
+def test_the_entries_of_the_conversation_are_listed_newest_first(story: dict[str, Answer]) -> None:
+    entries = story["usage.list_entries"].body["entries"]
+    assert [(entry["action"], entry["credits"]) for entry in entries] == [
+        ("ai_response", 0),
+        ("web_fetch", -2),
+        ("agent_step", -2),
+        ("message", -1),
+    ]
+
+
+def test_every_entry_is_listed_where_no_filter_is_given(story: dict[str, Answer]) -> None:
+    entries = story["every entry"].body["entries"]
+    assert [(entry["kind"], entry["credits"]) for entry in entries] == [
+        ("plan_change", 0),
+        ("allocation", 8_000),
+        ("promotion", 50),
+        ("charge", 0),
+        ("charge", -2),
+        ("charge", -2),
+        ("charge", -1),
+        ("allocation", 300),
+        ("opened", 0),
+    ]
+
+
+def test_the_audit_holds(story: dict[str, Answer]) -> None:
+    assert story["usage.audit_account"].status == 200
+    assert story["usage.audit_account"].body["ok"] is True
+    assert story["usage.audit_account"].body["problems"] == []
+
+
+def test_the_catalog_and_the_documents_need_no_key(story: dict[str, Answer]) -> None:
+    assert story["accounts.read_catalog"].status == 200
+    assert story["accounts.read_openapi"].status == 200
+    assert "/v1/accounts/{account_id}/charges/batch" in story["accounts.read_openapi"].body["paths"]
+    assert story["accounts.read_docs"].status == 200
+    assert story["accounts.read_docs"].headers["content-type"] == "text/html; charset=utf-8"
+    assert len(story["accounts.read_docs"].text) < 6 * 1024 * 1024, "more than Lambda returns"
+
+
+@pytest.mark.parametrize("name", ["accounts.read_account", "charges.create_charge", "usage.list_entries"])
+def test_a_caller_without_a_key_is_answered_a_problem(deployment: Deployment, name: str) -> None:
+    refused = deployment.send(name, authorization="Bearer API_KEY")
+    assert refused.status == 401
+    assert refused.headers["content-type"] == "application/problem+json"
+    assert refused.body["code"] == "unauthenticated"
+
+
+@pytest.mark.usefixtures("story")
+def test_a_refusal_says_where_to_upgrade(deployment: Deployment) -> None:
+    body = json.dumps({"action": "deep_research", "quantity": 10_000})
+    headers = {"authorization": f"Bearer {deployment.api_key}", "idempotency-key": "too-much"}
+    refused = deployment.send("charges.create_charge", body=body, headers=headers)
+    assert refused.status == 402
+    assert refused.body["code"] == "insufficient_credits"
+    assert refused.body["required"] == 200_000
+    assert refused.body["remaining"] == 8_345
+    assert refused.body["upgrade_url"] == "UpgradeUrl"
+
+
+@pytest.mark.usefixtures("story")
+def test_a_function_asks_for_what_its_policy_allows_and_for_nothing_else(deployment: Deployment) -> None:
+    for name, recorder in deployment.recorders.items():
+        assert recorder.asked == permissions(name), name
+
+
+@pytest.mark.usefixtures("story")
+def test_a_log_line_names_the_route_and_its_status_and_never_the_key(deployment: Deployment) -> None:
+    output = deployment.emulators["charges"].output()
+    lines = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
+    answered = next(line for line in lines if line["message"] == "answered")
+    assert answered["service"] == "charges"
+    assert answered["route"] == "POST /v1/accounts/{account_id}/quotes"
+    assert answered["status"] == 200
+    assert deployment.api_key not in output
+
+
+@pytest.mark.parametrize("name", ["accounts", "charges", "usage"])
+def test_a_function_and_its_layers_fit_into_lambda(built: dict[str, BuiltFunction], name: str) -> None:
+    unzipped_limit_bytes = 262_144_000
+    folders = [built[name].folder, *built[name].layers]
+    sizes = [file.stat().st_size for folder in folders for file in folder.rglob("*") if file.is_file()]
+    assert sum(sizes) < unzipped_limit_bytes
+
+
+def test_a_layer_holds_its_packages_once_under_python(built: dict[str, BuiltFunction]) -> None:
+    dependencies, package = built["charges"].layers
+    assert {each.name for each in package.iterdir()} == {"python"}
+    assert (package / "python" / "credits" / "catalog" / "catalog.toml").is_file()
+    assert (dependencies / "python" / "pydantic_core").is_dir()
+    assert not (dependencies / "python" / "credits").exists()

@@ -1,0 +1,157 @@
+"""Every function of template.yaml: its own permissions, its log, its settings, and the routes that lead to it."""
+
+import importlib
+import json
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from credits.runtime.settings import Settings
+from local.template import ROOT, load
+from tests.template.document import (
+    document,
+    functions,
+    listed,
+    permissions,
+    references,
+    resources,
+    statements,
+    variables,
+)
+
+FOLDERS = sorted(app.parent.name for app in ROOT.glob("functions/*/app.py"))
+EVENTS = sorted(ROOT.glob("events/*.json"))
+
+each_function = pytest.mark.parametrize("function", FOLDERS)
+each_event = pytest.mark.parametrize("event", EVENTS, ids=lambda event: event.stem)
+
+
+def test_every_folder_of_functions_is_a_function_of_the_template() -> None:
+    assert sorted(functions()) == FOLDERS
+
+
+@each_function
+def test_a_function_may_do_nothing_that_is_not_named(function: str) -> None:
+    for action, resource in permissions(function):
+        assert "*" not in action + resource
+
+
+@each_function
+def test_a_function_has_only_statements_of_its_own(function: str) -> None:
+    assert "Role" not in functions()[function]
+    for policy in functions()[function]["Policies"]:
+        assert isinstance(policy, dict), f"{policy} is a policy that others change"
+        assert "Statement" in policy
+    assert {statement["Effect"] for statement in statements(function)} == {"Allow"}
+
+
+@each_function
+def test_a_permission_is_given_once(function: str) -> None:
+    given = sum(
+        len(listed(statement["Action"])) * len(listed(statement["Resource"])) for statement in statements(function)
+    )
+    assert given == len(permissions(function))
+
+
+def test_only_functions_that_post_may_write_the_ledger() -> None:
+    writers = {
+        (function, table)
+        for function in FOLDERS
+        for action, table in permissions(function)
+        if action not in {"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query"}
+    }
+    assert writers == {
+        ("accounts", "AccountsTable"),
+        ("accounts", "EntriesTable"),
+        ("charges", "AccountsTable"),
+        ("charges", "EntriesTable"),
+    }
+
+
+@each_function
+def test_a_function_writes_to_a_log_group_of_its_own_that_forgets(function: str) -> None:
+    log_group = functions()[function]["LoggingConfig"]["LogGroup"]["Ref"]
+    users = [name for name, each in functions().items() if each["LoggingConfig"]["LogGroup"] == {"Ref": log_group}]
+    assert users == [function]
+    assert resources("AWS::Logs::LogGroup")[log_group]["RetentionInDays"] == {"Ref": "LogRetentionDays"}
+
+
+@each_function
+def test_a_function_is_given_every_setting_that_is_read(function: str) -> None:
+    from_lambda = {"AWS_REGION"}
+    wanted = {field.name.upper() for field in fields(Settings)} - from_lambda
+    assert wanted <= set(variables(function))
+    assert all(variables(function)[name] for name in wanted)
+    assert variables(function)["POWERTOOLS_SERVICE_NAME"] == function
+
+
+@each_function
+def test_a_function_answers_before_api_gateway_stops_waiting(function: str) -> None:
+    api_gateway_waits_seconds = 30
+    assert functions()[function]["Timeout"] < api_gateway_waits_seconds
+
+
+def test_nothing_is_traced() -> None:
+    assert "Tracing" not in json.dumps(document()["Globals"]) + json.dumps(document()["Resources"])
+
+
+@each_function
+def test_a_function_s_routes_are_those_of_the_template(function: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for setting in fields(Settings):
+        monkeypatch.setenv(setting.name.upper(), "us-east-1" if setting.name == "aws_region" else setting.name)
+    app = importlib.import_module(f"functions.{function}.app").app
+    handled = {f"{route.method} {route.openapi_path}" for route in [*app._static_routes, *app._dynamic_routes]}
+    assert handled == {route.key for route in load().routes if route.function.name == function}
+
+
+def test_a_route_leads_to_one_function() -> None:
+    keys = [route.key for route in load().routes]
+    assert sorted(keys) == sorted(set(keys))
+
+
+def test_every_route_belongs_to_the_api() -> None:
+    for function in functions().values():
+        for event in function["Events"].values():
+            assert event["Properties"]["ApiId"] == {"Ref": "Api"}
+
+
+@each_event
+def test_an_event_is_named_for_the_function_it_reaches(event: Path) -> None:
+    routes = {route.key: route.function.name for route in load().routes}
+    assert routes[_read(event)["routeKey"]] == event.name.split(".")[0]
+
+
+@each_event
+def test_an_event_agrees_with_itself(event: Path) -> None:
+    read = _read(event)
+    request = read["requestContext"]["http"]
+    path = read["routeKey"].split(" ")[1]
+    for name, value in read.get("pathParameters", {}).items():
+        path = path.replace(f"{{{name}}}", value)
+    assert read["rawPath"] == path
+    assert read["requestContext"]["routeKey"] == read["routeKey"]
+    assert f"{request['method']} {request['path']}" == f"{read['routeKey'].split(' ')[0]} {path}"
+    assert read["rawQueryString"] == "&".join(f"{k}={v}" for k, v in read.get("queryStringParameters", {}).items())
+    assert int(read["headers"].get("content-length", 0)) == len(read.get("body", ""))
+
+
+@each_event
+def test_an_event_holds_no_key(event: Path) -> None:
+    assert _read(event)["headers"].get("authorization") in {None, "Bearer API_KEY"}
+
+
+def test_every_route_has_an_event() -> None:
+    assert sorted(_read(event)["routeKey"] for event in EVENTS) == sorted(route.key for route in load().routes)
+
+
+def test_every_reference_leads_somewhere() -> None:
+    known = {*document()["Parameters"], *document()["Conditions"], *document()["Resources"]}
+    for name in references([document()[part] for part in ("Conditions", "Globals", "Resources", "Outputs")]):
+        assert name in known or name.startswith("AWS::"), name
+
+
+def _read(event: Path) -> dict[str, Any]:
+    read: dict[str, Any] = json.loads(event.read_text(encoding="utf-8"))
+    return read
