@@ -1,0 +1,21 @@
+"""The whole stack on one machine: `make run` and `make demo`.
+
+The handlers of functions/ run here unchanged. What AWS puts around them is stood in for, one module each:
+
+    template.py      template.yaml: which functions there are, and which routes lead to them
+    server.py        HTTP/1.1, within API Gateway's bounds
+    gateway.py       API Gateway: a request to its function and back, and the answers that are API Gateway's own
+    routing.py       which route a request takes
+    throttle.py      how many requests a route takes
+    payload.py       payload format 2.0: a request as an event, a handler's result as a response
+    environments.py  Lambda: a pool of execution environments, one request at a time each
+    zygote.py        where those environments come from: one process that imported the handlers, forked on demand
+    dynamodb.py      DynamoDB: moto, or Amazon's DynamoDB Local
+    clock.py         a clock that can be moved forward
+    settings.py      what the person who starts the stack may choose
+    stack.py         all of it, started and stopped as one
+    client.py        a caller of the API
+    seed.py          an account on each plan
+    demo.py          the two worked examples, over HTTP
+    openapi.py       the OpenAPI document that the accounts function serves
+"""

@@ -1,0 +1,121 @@
+"""`make run`: serves the stack until Ctrl-C or SIGTERM.
+
+While it answers, .local/stack.json says where: `api_url` (the origin, without /v1), `api_key` (every scope, every
+account) and `page_url` (what to open in a browser: the API's documentation). Exits 0 when it was told to stop, 1 when
+it cannot start.
+"""
+
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from local.client import UnexpectedAnswer
+from local.dynamodb import Unavailable
+from local.environments import HandlersNotImported
+from local.seed import ACCOUNTS
+from local.server import PortTaken
+from local.settings import Settings, SettingsError, settings_from
+from local.stack import Stack, running
+from local.template import TemplateError
+
+FOLDER = Path(".local")
+STACK_FILE = FOLDER / "stack.json"
+
+
+def main() -> int:
+    for stop in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(stop, interrupt)
+    try:
+        settings = settings_from(os.environ)
+    except SettingsError as error:
+        return complain(str(error))
+    try:
+        FOLDER.mkdir(exist_ok=True)
+        with running(settings, folder=FOLDER, log=print_request) as stack, announced(stack):
+            print(greeting(stack, settings), flush=True)
+            signal.pause()
+    except KeyboardInterrupt:
+        print("\nStopped.")
+    except PortTaken:
+        return complain(f"Port {settings.port} is taken. Choose another: make run PORT={settings.port + 1}")
+    except (TemplateError, HandlersNotImported, Unavailable, UnexpectedAnswer) as error:
+        return complain(str(error))
+    return 0
+
+
+def interrupt(_signal: int, _frame: FrameType | None) -> None:
+    """Stops the stack, once: what it has started is then ended in order, and a second Ctrl-C would leave some of it."""
+    for stop in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(stop, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+@contextmanager
+def announced(stack: Stack) -> Iterator[None]:
+    """Keeps stack.json for as long as the stack answers. It appears whole, by a rename."""
+    draft = FOLDER / f"stack.json.{os.getpid()}"
+    facts = {"api_url": stack.url, "api_key": stack.api_key, "page_url": f"{stack.url}/docs"}
+    draft.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    draft.chmod(0o600)
+    draft.rename(STACK_FILE)
+    try:
+        yield
+    finally:
+        # Another stack that was started in this folder has put its own in the place of ours.
+        if STACK_FILE.exists() and json.loads(STACK_FILE.read_text(encoding="utf-8")) == facts:
+            STACK_FILE.unlink()
+
+
+def greeting(stack: Stack, settings: Settings) -> str:
+    accounts = ", ".join(f"{name} ({seats} seats)" if seats > 1 else name for name, (_, seats) in ACCOUNTS.items())
+    return f"""InfuseOS Credits runs on this machine.
+
+  API       {stack.url}/v1
+  Docs      {stack.url}/docs
+  Accounts  {accounts}
+  API key   {stack.api_key}
+  State     {state(settings)}
+  Logs      {FOLDER / "functions.log"}
+
+Send a message:
+
+  curl {stack.url}/v1/accounts/free/charges \\
+    -H 'Authorization: Bearer {stack.api_key}' \\
+    -H 'Idempotency-Key: my-first-message' -H 'Content-Type: application/json' \\
+    -d '{{"action": "message"}}'
+
+A month later:
+
+  curl {stack.url}/__local__/clock -d '{{"advance": "P31D"}}'
+
+Ctrl-C stops it.
+"""
+
+
+def state(settings: Settings) -> str:
+    if settings.dynamodb_endpoint:
+        return f"in the DynamoDB at {settings.dynamodb_endpoint}"
+    if settings.data:
+        return f"in {settings.data}, by DynamoDB Local"
+    return "in memory, gone when it stops (DATA=folder keeps it)"
+
+
+def print_request(method: str, path: str, status: int, milliseconds: int, remark: str) -> None:
+    line = f"{time.strftime('%H:%M:%S')}  {status}  {milliseconds:>5} ms  {method:<6} {path}  {remark}".rstrip()
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def complain(message: str) -> int:
+    print(message, file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

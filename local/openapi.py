@@ -1,0 +1,74 @@
+"""`make openapi`: writes the OpenAPI document of the whole API, which the accounts function serves.
+
+Each function describes its own routes; this merges them. The file is sorted, so that a change of a route is the only
+difference it makes. `python -m local.openapi FILE` writes it elsewhere.
+"""
+
+import importlib
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from aws_lambda_powertools.event_handler.openapi.merge import OpenAPIMerge
+from aws_lambda_powertools.event_handler.openapi.models import HTTPBearer
+
+from local.stack import VARIABLES
+from local.template import ROOT, load
+
+DOCUMENT = ROOT / "functions" / "accounts" / "openapi.json"
+
+# What Powertools would answer to a request, and tell of a response, that its validation refuses.
+POWERTOOLS_ANSWERS = ("HTTPValidationError", "ResponseValidationError", "ValidationError")
+
+TITLE = "InfuseOS Credits"
+VERSION = "1"
+DESCRIPTION = (
+    "Prices every action in credits, charges it exactly once, and keeps the ledger. Credits are whole numbers, times "
+    "are UTC. Errors are problem documents (RFC 9457) with a `code` for programs; API Gateway's own 404, 413, 429, 500 "
+    'and 503 are `{"message": …}` instead.'
+)
+
+
+def document() -> dict[str, Any]:
+    """The merged document of every function that has routes in template.yaml. A route of two functions is an error."""
+    os.environ.update(VARIABLES)
+    merge = OpenAPIMerge(
+        title=TITLE,
+        version=VERSION,
+        description=DESCRIPTION,
+        security_schemes={"api_key": HTTPBearer(description="An API key, made by `python -m credits.access create`.")},
+        security=[{"api_key": []}],
+        on_conflict="error",
+    )
+    for function in dict.fromkeys(route.function for route in load().routes):
+        app = importlib.import_module(function.module).app
+        merge.add_schema(app.get_openapi_schema().model_dump(by_alias=True, exclude_none=True))
+    merged: dict[str, Any] = json.loads(merge.get_openapi_json_schema())
+    for path in merged["paths"].values():
+        for operation in path.values():
+            _as_we_answer(operation)
+    for name in POWERTOOLS_ANSWERS:
+        merged["components"]["schemas"].pop(name, None)
+    return merged
+
+
+def _as_we_answer(operation: dict[str, Any]) -> None:
+    """Takes out the answers that Powertools adds to every route and we never give: what is invalid is our 400, and a
+    fault a problem document like any other. An operation that is never refused for its key needs none."""
+    responses = operation["responses"]
+    for status, answer in list(responses.items()):
+        if any(f'"#/components/schemas/{name}"' in json.dumps(answer) for name in POWERTOOLS_ANSWERS):
+            del responses[status]
+    if "401" not in responses:
+        operation["security"] = []
+
+
+def main(arguments: list[str]) -> None:
+    file = Path(arguments[0]) if arguments else DOCUMENT
+    file.write_text(json.dumps(document(), indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
