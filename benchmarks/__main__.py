@@ -1,0 +1,39 @@
+"""`make bench`: measures on DynamoDB Local and prints each figure beside its budget. Exits 1 where one is over."""
+
+import os
+import sys
+
+from benchmarks import charge, start
+from benchmarks.figure import table
+from credits.access.keys import KeyItem
+from credits.ledger.tables import bind, bind_tables, connect, create_missing
+from local.dynamodb import dynamodb_local
+
+ENVIRONMENT = {
+    "ACCOUNTS_TABLE": "bench-accounts",
+    "ENTRIES_TABLE": "bench-entries",
+    "KEYS_TABLE": "bench-keys",
+    "UPGRADE_URL": "http://127.0.0.1/upgrade",
+    "AWS_REGION": "eu-west-1",
+    "AWS_ACCESS_KEY_ID": "bench",
+    "AWS_SECRET_ACCESS_KEY": "bench",
+    "POWERTOOLS_SERVICE_NAME": "bench",
+    "POWERTOOLS_LOG_LEVEL": "WARNING",
+}
+
+
+def main() -> int:
+    os.environ.update(ENVIRONMENT)
+    with dynamodb_local() as database:
+        os.environ["AWS_ENDPOINT_URL_DYNAMODB"] = database.endpoint
+        connection = connect(region=ENVIRONMENT["AWS_REGION"])
+        tables = bind_tables(connection, accounts=ENVIRONMENT["ACCOUNTS_TABLE"], entries=ENVIRONMENT["ENTRIES_TABLE"])
+        keys = bind(KeyItem, ENVIRONMENT["KEYS_TABLE"], connection)
+        create_missing([tables.accounts, tables.entries, keys])
+        figures = charge.measure(database.endpoint) + start.measure()
+    print(table(figures))
+    return 0 if all(figure.within for figure in figures) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
