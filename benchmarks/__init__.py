@@ -1,1 +1,1 @@
-"""What one charge costs: calls, write units, time and cold start, measured in one run and shown beside the budgets."""
+"""What a charge, a cold start and a renewal cost, measured in one run and shown beside the budgets."""

@@ -3,7 +3,7 @@
 import os
 import sys
 
-from benchmarks import charge, start
+from benchmarks import charge, renewals, start
 from benchmarks.figure import table
 from credits.access.keys import KeyItem
 from credits.ledger.tables import bind, bind_tables, connect, create_missing
@@ -31,6 +31,9 @@ def main() -> int:
         keys = bind(KeyItem, ENVIRONMENT["KEYS_TABLE"], connection)
         create_missing([tables.accounts, tables.entries, keys])
         figures = charge.measure(database.endpoint) + start.measure()
+        due = bind_tables(connection, accounts="bench-due-accounts", entries="bench-due-entries")
+        create_missing([due.accounts, due.entries])
+        figures += renewals.measure(due, database.endpoint)
     print(table(figures))
     return 0 if all(figure.within for figure in figures) else 1
 

@@ -11,6 +11,12 @@ The handlers of functions/ run here unchanged. What AWS puts around them is stoo
     environments.py  Lambda: a pool of execution environments, one request at a time each
     zygote.py        where those environments come from: one process that imported the handlers, forked on demand
     dynamodb.py      DynamoDB: moto, or Amazon's DynamoDB Local
+    resources.py     the tables, queues and event buses of the template
+    pump.py          what starts functions without a caller; source.py: what it asks of each of its sources
+    schedules.py     EventBridge Scheduler
+    queues.py        event source mappings of SQS queues
+    streams.py       event source mappings of DynamoDB streams
+    bus.py           the event bus, as a subscriber sees it
     clock.py         a clock that can be moved forward
     settings.py      what the person who starts the stack may choose
     stack.py         all of it, started and stopped as one

@@ -37,7 +37,7 @@ def main() -> int:
         return complain(str(error))
     try:
         FOLDER.mkdir(exist_ok=True)
-        with running(settings, folder=FOLDER, log=print_request) as stack, announced(stack):
+        with running(settings, folder=FOLDER, log=print_request, say=print_line) as stack, announced(stack):
             print(greeting(stack, settings), flush=True)
             signal.pause()
     except KeyboardInterrupt:
@@ -94,6 +94,10 @@ A month later:
 
   curl {stack.url}/__local__/clock -d '{{"advance": "P31D"}}'
 
+What was put on the event bus:
+
+  curl {stack.url}/__local__/events
+
 Ctrl-C stops it.
 """
 
@@ -107,8 +111,11 @@ def state(settings: Settings) -> str:
 
 
 def print_request(method: str, path: str, status: int, milliseconds: int, remark: str) -> None:
-    line = f"{time.strftime('%H:%M:%S')}  {status}  {milliseconds:>5} ms  {method:<6} {path}  {remark}".rstrip()
-    sys.stdout.write(line + "\n")
+    print_line(f"{status}  {milliseconds:>5} ms  {method:<6} {path}  {remark}".rstrip())
+
+
+def print_line(line: str) -> None:
+    sys.stdout.write(f"{time.strftime('%H:%M:%S')}  {line}\n")
     sys.stdout.flush()
 
 

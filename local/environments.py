@@ -14,7 +14,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from multiprocessing.connection import Connection
@@ -92,6 +93,7 @@ class Environments:
         self._idle: list[Environment] = []
         self._started = 0
         self._waiting = 0
+        self._invocations = 0
         self._closed = False
         lock = threading.Lock()
         self._freed = threading.Condition(lock)
@@ -126,8 +128,36 @@ class Environments:
             raise HandlersNotImported(self._log.read_text(errors="replace").strip())
         self._starter.start()
 
-    def invoke(self, function: Function, event: Any, *, request_id: str, clock_offset: timedelta) -> Any:
-        """What the handler returned. Raises an InvocationError; then nothing is known of what the handler did."""
+    @property
+    def invocations(self) -> int:
+        """How many have ended so far, well or not. While it stands still, no function writes."""
+        return self._invocations
+
+    @contextmanager
+    def reserved(self) -> Iterator[None]:
+        """Holds an environment without using it: where the pool has only one, nothing runs meanwhile.
+
+        Raises Throttled where none became free.
+        """
+        environment = self._acquire()
+        try:
+            yield
+        finally:
+            self._release(environment)
+
+    def invoke(
+        self,
+        function: Function,
+        event: Any,
+        *,
+        request_id: str,
+        clock_offset: timedelta,
+        patience_seconds: int = INTEGRATION_TIMEOUT_SECONDS,
+    ) -> Any:
+        """What the handler returned. Raises an InvocationError; then nothing is known of what the handler did.
+
+        `patience_seconds` is how long the caller waits for it: API Gateway's, if nothing is said.
+        """
         invocation = {
             "function": function.name,
             "memory_mb": function.memory_mb,
@@ -140,7 +170,11 @@ class Environments:
         if len(message) > MAX_PAYLOAD_BYTES:
             raise PayloadTooLarge(f"the event has {len(message)} bytes")
         environment = self._acquire()
-        outcome = self._exchange(environment, function, message)
+        try:
+            outcome = self._exchange(environment, function, message, patience_seconds)
+        finally:
+            with self._freed:
+                self._invocations += 1
         self._release(environment)
         if error := outcome.get("error"):
             raise FunctionError(error)
@@ -159,11 +193,13 @@ class Environments:
             self._zygote.kill()
             self._zygote.wait()
 
-    def _exchange(self, environment: Environment, function: Function, message: bytes) -> dict[str, Any]:
+    def _exchange(
+        self, environment: Environment, function: Function, message: bytes, patience_seconds: int
+    ) -> dict[str, Any]:
         """Sends one invocation and waits for its outcome. An environment that brings none is given up."""
         try:
             environment.connection.send_bytes(message)
-            if environment.connection.poll(min(function.timeout_seconds, INTEGRATION_TIMEOUT_SECONDS)):
+            if environment.connection.poll(min(function.timeout_seconds, patience_seconds)):
                 outcome: dict[str, Any] = json.loads(environment.connection.recv_bytes())
                 return outcome
         except (EOFError, OSError) as end:
@@ -171,8 +207,8 @@ class Environments:
             raise FunctionError(f"{function.name}: the process ended before it answered") from end
         os.kill(environment.pid, signal.SIGKILL)
         self._give_up(environment)
-        if function.timeout_seconds > INTEGRATION_TIMEOUT_SECONDS:
-            raise IntegrationTimeout(f"{function.name}: no answer in {INTEGRATION_TIMEOUT_SECONDS} s")
+        if function.timeout_seconds > patience_seconds:
+            raise IntegrationTimeout(f"{function.name}: no answer in {patience_seconds} s")
         raise FunctionError(f"{function.name}: timed out after {function.timeout_seconds} s")
 
     def _acquire(self) -> Environment:

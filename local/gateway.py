@@ -6,8 +6,9 @@ function or a function brings no response. Under /__local__/ it answers for the 
 
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
+from typing import Any
 
 from local import payload
 from local.clock import Clock, NotADuration
@@ -41,16 +42,25 @@ MESSAGES: Mapping[HTTPStatus, str] = {HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "Requ
 class Gateway:
     """Answers requests, many at once, from the functions and routes of one template."""
 
-    def __init__(self, template: Template, environments: Environments, clock: Clock) -> None:
+    def __init__(
+        self,
+        template: Template,
+        environments: Environments,
+        clock: Clock,
+        events: Callable[[], Sequence[Mapping[str, Any]]] = list,
+    ) -> None:
         self._router = Router(template.routes)
         self._throttle = Throttle(rate=template.throttle_rate, burst=template.throttle_burst)
         self._environments = environments
         self._clock = clock
+        self._events = events
 
     def answer(self, request: Request) -> tuple[Response, str]:
         """The response, and what an operator would find in the logs about it, which is mostly nothing."""
         if request.path == "/__local__/clock":
             return self._move_clock(request), ""
+        if request.path == "/__local__/events":
+            return self._show_events(request), ""
         match = self._router.match(request.method, request.path)
         if match is None:
             return refusal(HTTPStatus.NOT_FOUND), ""
@@ -87,11 +97,17 @@ class Gateway:
             return _json(HTTPStatus.BAD_REQUEST, {"message": 'the body is an object such as {"advance": "P31D"}'})
         return _json(HTTPStatus.OK, {"now": now.isoformat(timespec="milliseconds").replace("+00:00", "Z")})
 
+    def _show_events(self, request: Request) -> Response:
+        """`GET /__local__/events` → 200 `{"events": […]}`: the last ones put on the bus, the oldest first."""
+        if request.method != "GET":
+            return refusal(HTTPStatus.NOT_FOUND)
+        return _json(HTTPStatus.OK, {"events": self._events()})
+
 
 def refusal(status: HTTPStatus) -> Response:
     """API Gateway's own answer: the status and its phrase as `{"message": …}`."""
     return _json(status, {"message": MESSAGES.get(status, status.phrase)})
 
 
-def _json(status: HTTPStatus, body: Mapping[str, str]) -> Response:
+def _json(status: HTTPStatus, body: Mapping[str, Any]) -> Response:
     return Response(status, json.dumps(body, separators=(",", ":")).encode(), (("content-type", "application/json"),))

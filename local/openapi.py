@@ -14,13 +14,17 @@ from typing import Any
 from aws_lambda_powertools.event_handler.openapi.merge import OpenAPIMerge
 from aws_lambda_powertools.event_handler.openapi.models import HTTPBearer
 
-from local.stack import VARIABLES
+from local.resources import Resources
+from local.stack import PARAMETERS, VARIABLES
 from local.template import ROOT, load
 
 DOCUMENT = ROOT / "functions" / "accounts" / "openapi.json"
 
 # What Powertools would answer to a request, and tell of a response, that its validation refuses.
 POWERTOOLS_ANSWERS = ("HTTPValidationError", "ResponseValidationError", "ValidationError")
+
+# Functions are only imported here, and call nobody.
+NOWHERE = "http://127.0.0.1:9"
 
 TITLE = "InfuseOS Credits"
 VERSION = "1"
@@ -33,7 +37,9 @@ DESCRIPTION = (
 
 def document() -> dict[str, Any]:
     """The merged document of every function that has routes in template.yaml. A route of two functions is an error."""
-    os.environ.update(VARIABLES)
+    template = load()
+    resources = Resources(template, region=VARIABLES["AWS_REGION"], endpoint=NOWHERE, parameters=PARAMETERS)
+    os.environ.update({**VARIABLES, **resources.variables})
     merge = OpenAPIMerge(
         title=TITLE,
         version=VERSION,
@@ -42,7 +48,7 @@ def document() -> dict[str, Any]:
         security=[{"api_key": []}],
         on_conflict="error",
     )
-    for function in dict.fromkeys(route.function for route in load().routes):
+    for function in dict.fromkeys(route.function for route in template.routes):
         app = importlib.import_module(function.module).app
         merge.add_schema(app.get_openapi_schema().model_dump(by_alias=True, exclude_none=True))
     merged: dict[str, Any] = json.loads(merge.get_openapi_json_schema())

@@ -1,4 +1,4 @@
-"""The whole stack: DynamoDB, the execution environments and the gateway, started and stopped as one.
+"""The whole stack: its AWS, the execution environments, the gateway and the event pump, started and stopped as one.
 
     with running(Settings(port=0), folder=Path(".local"), log=print) as stack:
         print(stack.url, stack.api_key)
@@ -15,30 +15,33 @@ from pathlib import Path
 
 from credits.access.caller import Scope
 from credits.access.keys import KeyItem, Keys
-from credits.ledger.tables import bind, bind_tables, connect, create_missing
+from credits.ledger.tables import bind, connect
 from credits.runtime import clock
 from local.client import Client
 from local.clock import Clock
-from local.dynamodb import Database, dynamodb_local, moto, require_answer
+from local.dynamodb import dynamodb_local, moto, require_answer
 from local.environments import MAX_ENVIRONMENTS, Environments
 from local.gateway import Gateway
+from local.pump import Pump
+from local.resources import Aws, Resources
 from local.seed import seed
 from local.server import AccessLog, Server
 from local.settings import Settings
+from local.source import Say
 from local.template import ROOT, load
 
-# What template.yaml gives the deployed functions. The credentials open nothing: the DynamoDB of a stack takes any.
+# What the deployed functions have beside the variables of template.yaml. The credentials open nothing: the AWS of a
+# stack takes any.
 VARIABLES = {
-    "ACCOUNTS_TABLE": "credits-accounts",
-    "ENTRIES_TABLE": "credits-entries",
-    "KEYS_TABLE": "credits-keys",
-    "UPGRADE_URL": "http://127.0.0.1/upgrade",
     "POWERTOOLS_SERVICE_NAME": "credits",
     "AWS_REGION": "us-east-1",
     "AWS_ACCESS_KEY_ID": "local",
     "AWS_SECRET_ACCESS_KEY": "local",
     "AWS_EC2_METADATA_DISABLED": "true",
 }
+
+# Parameters of template.yaml that have no default.
+PARAMETERS = {"UpgradeUrl": "http://127.0.0.1/upgrade"}
 
 # Every caller holds a connection and an environment. macOS allows a process 256 open files until it asks for more.
 OPEN_FILES = 4 * MAX_ENVIRONMENTS
@@ -53,46 +56,64 @@ class Stack:
 
 
 @contextmanager
-def running(settings: Settings, *, folder: Path, log: AccessLog, seeded: bool = True) -> Iterator[Stack]:
+def running(
+    settings: Settings, *, folder: Path, log: AccessLog, say: Say = lambda _: None, seeded: bool = True
+) -> Iterator[Stack]:
     """Starts a stack and yields it once it answers, `seeded` with an account on each plan.
 
-    The functions' own output goes to functions.log in `folder`. Raises PortTaken, TemplateError, HandlersNotImported,
-    or Unavailable where no DynamoDB can be had.
+    The functions' own output goes to functions.log in `folder`, each request to `log`, and what happens without a
+    caller, above all the events on the bus, to `say`. Raises PortTaken, TemplateError, HandlersNotImported, or
+    Unavailable where no DynamoDB can be had.
     """
     _allow_open_files()
     with ExitStack() as started:
         server = Server(settings.port)  # first of all: a port that is taken is said at once
         started.callback(server.stop)
         deployed = load()
-        endpoint, database = _database(settings)
+        if settings.dynamodb_endpoint:
+            require_answer(settings.dynamodb_endpoint)
+        aws_services = moto()
+        started.callback(aws_services.stop)
+        database = dynamodb_local(settings.data) if settings.data and not settings.dynamodb_endpoint else None
         if database is not None:
             started.callback(database.stop)
-        variables = VARIABLES | {"AWS_ENDPOINT_URL_DYNAMODB": endpoint, "no_proxy": _no_proxy()}
+        endpoint = settings.dynamodb_endpoint or (database or aws_services).endpoint
+        atomic = endpoint != aws_services.endpoint
+        resources = Resources(
+            deployed, region=VARIABLES["AWS_REGION"], endpoint=aws_services.endpoint, parameters=PARAMETERS
+        )
+        variables = {
+            **VARIABLES,
+            **resources.variables,
+            "AWS_ENDPOINT_URL_DYNAMODB": endpoint,
+            "AWS_ENDPOINT_URL": aws_services.endpoint,  # of every other service: nothing leaves this machine
+            "no_proxy": _no_proxy(),
+        }
         # moto is not atomic under threads, and nobody has to know that it is there.
-        limit = MAX_ENVIRONMENTS if settings.data or settings.dynamodb_endpoint else 1
         environments = Environments(
-            deployed, _process_environment(variables), limit=limit, log=folder / "functions.log"
+            deployed,
+            _process_environment(variables),
+            limit=MAX_ENVIRONMENTS if atomic else 1,
+            log=folder / "functions.log",
         )
         started.callback(environments.close)
-        if database is not None:
-            database.wait_until_it_answers()
-        api_key = _prepare(variables)
+        for each in filter(None, (aws_services, database)):
+            each.wait_until_it_answers()
+        os.environ.update(variables)
+        aws = Aws.at(dynamodb=endpoint, moto=aws_services.endpoint, region=VARIABLES["AWS_REGION"])
+        resources.create_missing(aws)
+        api_key = _api_key(variables)
+        stack_clock = Clock()
+        pump = Pump(deployed, resources, aws, environments, stack_clock, atomic=atomic, say=say)
         environments.wait_until_ready()
-        server.start(Gateway(deployed, environments, Clock()).answer)
+        server.start(Gateway(deployed, environments, stack_clock, pump.events).answer)
         stack = Stack(f"http://127.0.0.1:{server.port}", api_key)
         if seeded:
             seed(Client(stack.url, stack.api_key))
         server.log = log  # the requests so far were the stack's own
+        pump.start()
+        started.callback(pump.stop)
         yield stack
-
-
-def _database(settings: Settings) -> tuple[str, Database | None]:
-    """Where DynamoDB is, and the process to end with the stack where it is the stack's own. Raises Unavailable."""
-    if settings.dynamodb_endpoint:
-        require_answer(settings.dynamodb_endpoint)
-        return settings.dynamodb_endpoint, None
-    database = dynamodb_local(settings.data) if settings.data else moto()
-    return database.endpoint, database
 
 
 def _process_environment(variables: Mapping[str, str]) -> dict[str, str]:
@@ -109,14 +130,11 @@ def _no_proxy() -> str:
     return ",".join(filter(None, ["127.0.0.1,localhost", os.environ.get("no_proxy") or os.environ.get("NO_PROXY")]))
 
 
-def _prepare(variables: Mapping[str, str]) -> str:
-    """Makes the tables that are not there, and a new API key with every scope."""
-    os.environ.update(variables)
+def _api_key(variables: Mapping[str, str]) -> str:
+    """A new API key with every scope."""
     connection = connect(region=variables["AWS_REGION"], endpoint_url=variables["AWS_ENDPOINT_URL_DYNAMODB"])
-    tables = bind_tables(connection, accounts=variables["ACCOUNTS_TABLE"], entries=variables["ENTRIES_TABLE"])
-    keys = bind(KeyItem, variables["KEYS_TABLE"], connection)
-    create_missing([tables.accounts, tables.entries, keys])
-    return Keys(keys).create(name="local stack", scopes=Scope, account_id=None, now=clock.now()).secret
+    keys = Keys(bind(KeyItem, variables["KEYS_TABLE"], connection))
+    return keys.create(name="local stack", scopes=Scope, account_id=None, now=clock.now()).secret
 
 
 def _allow_open_files() -> None:

@@ -1,23 +1,116 @@
-"""Usage: where the credits went, from the ledger itself."""
+"""Usage: where the credits went, from the read models and from the ledger itself."""
 
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated
 
 from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.event_handler.openapi.params import Query
+from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 
 from credits.access.caller import Scope
 from credits.domain.entry import EntryKind
 from credits.ledger.audit import audit
-from credits.ledger.read import EntryFilter, entries
-from credits.runtime.http import AccountId, Api, Cursor, Instant, Limit, answer, answers
+from credits.ledger.read import EntryFilter, account_now, entries
+from credits.runtime import clock
+from credits.runtime.http import AccountId, Api, Cursor, Instant, Limit, answer, answers, problems
+from credits.runtime.settings import Settings
 from credits.runtime.stage import Stage
 from credits.runtime.wire.audit import Audit
 from credits.runtime.wire.entry import Entry, EntryPage
-from credits.runtime.wire.shape import Id
+from credits.runtime.wire.shape import ID, Id
+from credits.runtime.wire.usage import CSV, ConversationPage, OpenConversation, Usage, csv_page
+from credits.usage.report import (
+    Granularity,
+    Wanted,
+    conversation,
+    conversations,
+    instant_of,
+    report,
+    wanted_time,
+    zone_named,
+)
+from credits.usage.tables import open_rollups
+
+
+@dataclass(frozen=True, slots=True)
+class UsageSettings(Settings):
+    """`usage_table`: the table of the read models."""
+
+    usage_table: str
+
 
 stage = Stage.from_environment()
+settings = UsageSettings.from_environment()
+rollups = open_rollups(stage.ledger.connection, settings.usage_table)
 app = Api(stage)
+
+MOST_CSV_ROWS = 500
+"""Of the longest texts there can be, in the form in which they take the most bytes, half of the 6 MB Lambda returns."""
+
+Since = Annotated[Instant | None, Query(alias="from", description="At this instant or later.")]
+Until = Annotated[Instant | None, Query(alias="to", description="Before this instant.")]
+BOUND = "An instant with its offset, or a date: its first instant in the time zone `tz`."
+
+
+@app.get(
+    "/v1/accounts/<account_id>/usage",
+    summary="Report usage",
+    description="By day, ISO week or month, drawn in the time zone `tz`; by itself, of the current period. "
+    "Usage is counted by quarter hours: one that `from` or `to` cuts counts whole. It lags the ledger by a moment.",
+    responses=answers(Usage, refuses={HTTPStatus.NOT_FOUND}),
+)
+def report_usage(
+    account_id: AccountId,
+    granularity: Annotated[Granularity, Query()] = Granularity.DAY,
+    since: Annotated[str | None, Query(alias="from", max_length=40, description=BOUND)] = None,
+    until: Annotated[str | None, Query(alias="to", max_length=40, description=BOUND)] = None,
+    action: Annotated[Id | None, Query()] = None,
+    member: Annotated[Id | None, Query()] = None,
+    tz: Annotated[str, Query(max_length=64, description="An IANA name, such as Europe/Berlin.")] = "UTC",
+) -> Response[str]:
+    app.allow(Scope.READ, account_id)
+    account = account_now(stage.ledger, stage.catalog, account_id, clock.now())
+    zone = zone_named(tz)
+    begins, ends = wanted_time(
+        instant_of(since, "from", zone) if since else None,
+        instant_of(until, "to", zone) if until else None,
+        account.period,
+    )
+    wanted = Wanted(granularity, begins, ends, zone, action, member)
+    return answer(HTTPStatus.OK, Usage.of(report(rollups, account_id, wanted)))
+
+
+@app.get(
+    "/v1/accounts/<account_id>/conversations",
+    summary="List conversations",
+    description="What each conversation used, the last used first. It lags the ledger by a moment.",
+    responses=answers(ConversationPage, refuses={HTTPStatus.NOT_FOUND}),
+)
+def list_conversations(account_id: AccountId, limit: Limit = 50, cursor: Cursor = None) -> Response[str]:
+    app.allow(Scope.READ, account_id)
+    account_now(stage.ledger, stage.catalog, account_id, clock.now())
+    page = conversations(rollups, account_id, limit=limit, cursor=cursor)
+    return answer(HTTPStatus.OK, ConversationPage.of(page))
+
+
+@app.get(
+    "/v1/accounts/<account_id>/conversations/<conversation_id>",
+    summary="Read a conversation",
+    description="What it used, and its ledger entries, newest first.",
+    responses=answers(OpenConversation, refuses={HTTPStatus.NOT_FOUND}),
+)
+def read_conversation(
+    account_id: AccountId,
+    conversation_id: Annotated[str, Path(pattern=ID)],
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Response[str]:
+    app.allow(Scope.READ, account_id)
+    account_now(stage.ledger, stage.catalog, account_id, clock.now())
+    found = conversation(rollups, account_id, conversation_id)
+    wanted = EntryFilter(conversation_id=conversation_id)
+    page = entries(stage.ledger, account_id, wanted, limit=limit, cursor=cursor)
+    return answer(HTTPStatus.OK, OpenConversation.opened(found, page))
 
 
 @app.get(
@@ -28,8 +121,8 @@ app = Api(stage)
 )
 def list_entries(
     account_id: AccountId,
-    since: Annotated[Instant | None, Query(alias="from", description="At this instant or later.")] = None,
-    until: Annotated[Instant | None, Query(alias="to", description="Before this instant.")] = None,
+    since: Since = None,
+    until: Until = None,
     conversation: Annotated[Id | None, Query()] = None,
     kind: Annotated[EntryKind | None, Query()] = None,
     action: Annotated[Id | None, Query()] = None,
@@ -40,6 +133,36 @@ def list_entries(
     wanted = EntryFilter(since, until, conversation, kind, action)
     page = entries(stage.ledger, account_id, wanted, limit=limit, cursor=cursor)
     return answer(HTTPStatus.OK, EntryPage(entries=[Entry.of(entry) for entry in page.items], cursor=page.cursor))
+
+
+@app.get(
+    "/v1/accounts/<account_id>/entries.csv",
+    summary="Download ledger entries",
+    description="The list of entries as CSV (RFC 4180). Where there are more, the header Link has the next page.",
+    responses={
+        HTTPStatus.OK.value: {"description": "OK", "content": {"text/csv": {"schema": {"type": "string"}}}},
+        **problems(refuses={HTTPStatus.NOT_FOUND}),
+    },
+)
+def download_entries(
+    account_id: AccountId,
+    since: Since = None,
+    until: Until = None,
+    conversation: Annotated[Id | None, Query()] = None,
+    kind: Annotated[EntryKind | None, Query()] = None,
+    action: Annotated[Id | None, Query()] = None,
+    limit: Annotated[
+        int, Query(ge=1, le=MOST_CSV_ROWS, description="How many rows a page has at most.")
+    ] = MOST_CSV_ROWS,
+    cursor: Cursor = None,
+) -> Response[str]:
+    app.allow(Scope.READ, account_id)
+    wanted = EntryFilter(since, until, conversation, kind, action)
+    page = entries(stage.ledger, account_id, wanted, limit=limit, cursor=cursor)
+    headers: dict[str, str | list[str]] = {"Content-Disposition": f'attachment; filename="{account_id}.csv"'}
+    if page.cursor:
+        headers["Link"] = app.next_page(page.cursor)
+    return Response(HTTPStatus.OK, CSV, csv_page(page.items), headers)
 
 
 @app.get(

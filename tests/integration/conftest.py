@@ -18,6 +18,7 @@ from credits.ledger.memory import MemoryStore
 from credits.ledger.store import Ledger
 from credits.ledger.tables import Tables, bind, bind_tables, connect, create_missing
 from credits.runtime import clock
+from credits.usage.tables import Rollups, open_rollups
 from tests.functions import Answer, Functions
 from tests.moves import NOON
 
@@ -76,6 +77,7 @@ class Stack:
     functions: Functions
     keys: Keys
     tables: Tables
+    rollups: Rollups
     everything: str
     now: datetime = NOON
 
@@ -103,6 +105,7 @@ def stack_of_module(moto_connection: Connection) -> Stack:
     name = uuid4().hex
     tables = bind_tables(moto_connection, accounts=f"accounts-{name}", entries=f"entries-{name}")
     items = bind(KeyItem, f"keys-{name}", moto_connection)
+    rollups = open_rollups(moto_connection, f"usage-{name}")
     create_missing([items])
     keys = Keys(items)
     functions = Functions(
@@ -110,11 +113,12 @@ def stack_of_module(moto_connection: Connection) -> Stack:
             "ACCOUNTS_TABLE": tables.accounts.Meta.table_name,
             "ENTRIES_TABLE": tables.entries.Meta.table_name,
             "KEYS_TABLE": items.Meta.table_name,
+            "USAGE_TABLE": rollups.items.Meta.table_name,
             "UPGRADE_URL": "https://infuseos.example/upgrade",
         }
     )
     everything = keys.create(name="everything", scopes=list(Scope), account_id=None, now=NOON)
-    return Stack(functions, keys, tables, everything.secret)
+    return Stack(functions, keys, tables, rollups, everything.secret)
 
 
 @pytest.fixture
@@ -122,5 +126,7 @@ def stack(stack_of_module: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[S
     """The stack of this module, its ledger empty and its clock back at noon."""
     stack_of_module.now = NOON
     monkeypatch.setattr(clock, "now", lambda: stack_of_module.now)
+    create_missing([stack_of_module.rollups.items])
     with existing(stack_of_module.tables):
         yield stack_of_module
+    stack_of_module.rollups.items.delete_table()

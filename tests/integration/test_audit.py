@@ -130,6 +130,7 @@ OTHER = {
     "alert": ("low", "exhausted"),
     "warned": ("low", "exhausted"),
     "plan": ("free", "pro"),
+    "status": ("pending", "applied"),
 }
 """Fields that hold one of a few words: each is flipped to the first of these that it is not."""
 

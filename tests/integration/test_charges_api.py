@@ -66,6 +66,7 @@ def test_a_charge_answers_201_and_what_it_cost_and_left(stack: Stack) -> None:
         "model": "gpt-5.1",
         "tool": "gmail.search",
         "description": "emails from John",
+        "change": None,
         "draws": [{"grant_id": "g2", "kind": "allocation", "credits": -4}],
         "catalog_version": "2026-11-23",
         "prev_hash": "56c03c5993d43d08be50f7afe3fc5215bb04fd83aa9d4a6c0fd8ca247d3d5769",

@@ -7,7 +7,9 @@ import pytest
 
 from credits.access.caller import Scope
 from credits.errors import Contended, Unavailable
+from credits.ledger.dynamo import DynamoStore
 from credits.runtime.telemetry import logger
+from credits.usage.project import rebuild
 from local.template import load
 from tests.functions import Answer
 from tests.integration.conftest import Stack
@@ -31,7 +33,11 @@ SCOPES = {
     "POST /v1/accounts/{account_id}/charges": Scope.CHARGE,
     "POST /v1/accounts/{account_id}/charges/batch": Scope.CHARGE,
     "GET /v1/accounts/{account_id}/charges/{charge_id}": Scope.READ,
+    "GET /v1/accounts/{account_id}/usage": Scope.READ,
+    "GET /v1/accounts/{account_id}/conversations": Scope.READ,
+    "GET /v1/accounts/{account_id}/conversations/{conversation_id}": Scope.READ,
     "GET /v1/accounts/{account_id}/entries": Scope.READ,
+    "GET /v1/accounts/{account_id}/entries.csv": Scope.READ,
     "GET /v1/accounts/{account_id}/audit": Scope.READ,
 }
 """Every route that needs a key, and the scope it needs."""
@@ -43,15 +49,17 @@ def asked(stack: Stack, route: str, account_id: str, api_key: str | None) -> Ans
     """A request to the route, good in every way but perhaps its key."""
     method, _, path = route.partition(" ")
     body = json.loads(json.dumps(BODIES.get(route)).replace("ACCOUNT", account_id))
-    path = path.format(account_id=account_id, charge_id="made-before")
+    path = path.format(account_id=account_id, charge_id="made-before", conversation_id="chat-1")
     return stack.functions.call(method, path, body, api_key=api_key, key="k1")
 
 
 @pytest.fixture
 def account(stack: Stack) -> str:
     path = stack.opened()
-    stack.charged(path, "made-before")
-    return path.rpartition("/")[2]
+    stack.charged(path, "made-before", conversation_id="chat-1")
+    account_id = path.rpartition("/")[2]
+    rebuild(DynamoStore(stack.tables), stack.rollups, account_id)
+    return account_id
 
 
 @pytest.fixture

@@ -1,15 +1,16 @@
 """The contract of the store: one suite for the store in memory, for DynamoDB as moto has it, and for DynamoDB Local."""
 
+from collections.abc import Sequence
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from credits.domain.account import Account, CreditWarning, PendingChange, Standing
-from credits.domain.entry import Entry, EntryKind
+from credits.domain.entry import ChangeStatus, Entry, EntryKind, PlanChange
 from credits.domain.grant import Draw, Grant, GrantKind
 from credits.domain.journal import Posting
-from credits.ledger.store import AccountKey, Cancelled, EntryKey, Ledger, Span, place
+from credits.ledger.store import AccountKey, Cancelled, Due, EntryKey, Ledger, Span, due_shard, place
 from tests.moves import NOON
 
 PLAIN = Account(account_id="acme", opened_at=NOON, plan="free", anchor=NOON, at=NOON, seq=1, head="h1")
@@ -148,6 +149,7 @@ def test_every_field_of_an_entry_comes_back_as_it_was(store: Ledger) -> None:
         model="gpt-5.1",
         tool="gmail.search",
         description="naïve “quotes” #1",
+        change=PlanChange("team", 3, "pro", 1, datetime(2026, 12, 31, 8, 30, tzinfo=UTC), ChangeStatus.PENDING),
         after=replace(FULL, head="h17"),
         catalog_version="2026-11-23",
         lines=50,
@@ -444,3 +446,88 @@ def test_a_listed_account_is_as_it_stands_now(store: Ledger) -> None:
     now = written(store, account=replace(book, used=42))
 
     assert list(store.accounts(limit=1)) == [now]
+
+
+# Due
+
+
+def waiting(account_id: str, minutes: int) -> Account:
+    """An account of shard 00 whose grant expires so long after noon, before its period ends."""
+    expiring = Grant("g2", GrantKind.PROMOTION, 5, 5, expires_at=NOON + timedelta(minutes=minutes))
+    return replace(PLAIN, account_id=account_id, grants=(expiring,))
+
+
+IN_SHARD_00 = ("a6", "a34", "a55", "a62", "a88")
+
+
+def ids(found: Sequence[Due]) -> list[str]:
+    return [each.book_id for each in found]
+
+
+def test_ids_fall_into_16_shards_and_always_into_the_same() -> None:
+    assert [due_shard(name) for name in IN_SHARD_00] == ["00"] * 5
+    assert [due_shard("acme"), due_shard("globex")] == ["14", "10"]
+    assert len({due_shard(f"account-{number}") for number in range(1_000)}) == 16
+
+
+def test_accounts_that_are_due_are_found_the_longest_waiting_first(store: Ledger) -> None:
+    for minutes, name in [(3, "a6"), (1, "a34"), (2, "a55")]:
+        written(store, account=waiting(name, minutes))
+
+    found = store.due("00", until=NOON + timedelta(minutes=10), limit=10)
+
+    assert list(found) == [
+        Due(datetime(2026, 11, 23, 12, 1, tzinfo=UTC), "a34"),
+        Due(datetime(2026, 11, 23, 12, 2, tzinfo=UTC), "a55"),
+        Due(datetime(2026, 11, 23, 12, 3, tzinfo=UTC), "a6"),
+    ]
+
+
+def test_an_account_is_due_from_its_very_instant_on(store: Ledger) -> None:
+    written(store, account=waiting("a6", 5))
+
+    assert ids(store.due("00", until=datetime(2026, 11, 23, 12, 4, 59, 999_000, tzinfo=UTC), limit=10)) == []
+    assert ids(store.due("00", until=datetime(2026, 11, 23, 12, 5, tzinfo=UTC), limit=10)) == ["a6"]
+
+
+def test_accounts_that_are_due_are_found_by_pages_also_those_of_one_instant(store: Ledger) -> None:
+    for minutes, name in zip([1, 1, 1, 2, 3], IN_SHARD_00, strict=True):
+        written(store, account=waiting(name, minutes))
+    until = NOON + timedelta(minutes=2)
+
+    first = store.due("00", until=until, limit=2)
+    second = store.due("00", until=until, limit=2, beyond=first[-1])
+    third = store.due("00", until=until, limit=2, beyond=second[-1])
+
+    assert sorted(ids([*first, *second])[:3]) == ["a34", "a55", "a6"]
+    assert ids(second)[1:] == ["a62"]
+    assert list(third) == []
+
+
+def test_an_account_is_due_in_its_own_shard_alone(store: Ledger) -> None:
+    written(store, account=waiting("acme", 1))
+
+    assert ids(store.due("00", until=NOON + timedelta(days=1), limit=10)) == []
+    assert ids(store.due("14", until=NOON + timedelta(days=1), limit=10)) == ["acme"]
+
+
+def test_a_commit_that_moves_the_instant_moves_the_account(store: Ledger) -> None:
+    book = written(store, account=waiting("a6", 1))
+    written(store, account=replace(book, grants=()))
+    (period_end,) = store.due("00", until=NOON + timedelta(days=60), limit=10)
+
+    assert period_end == Due(datetime(2026, 12, 23, 12, tzinfo=UTC), "a6")
+    assert ids(store.due("00", until=NOON + timedelta(days=1), limit=10)) == []
+
+
+def test_a_page_can_begin_after_an_account_that_is_no_longer_due(store: Ledger) -> None:
+    for minutes, name in enumerate(IN_SHARD_00):
+        written(store, account=waiting(name, minutes + 1))
+    (book,) = store.read(AccountKey("a34"))
+    assert book
+    gone = Due(datetime(2026, 11, 23, 12, 2, tzinfo=UTC), "a34")
+    written(store, account=replace(book, grants=()))
+
+    found = store.due("00", until=NOON + timedelta(days=1), limit=10, beyond=gone)
+
+    assert ids(found) == ["a55", "a62", "a88"]

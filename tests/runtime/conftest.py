@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 
 from credits.access.caller import Scope
 from credits.access.keys import KeyItem, Keys
-from credits.ledger.tables import bind, bind_tables, connect, create_missing
+from credits.ledger.tables import Tables, bind, bind_tables, connect, create_missing
 from credits.runtime import clock
+from credits.usage.tables import open_rollups
 from local.dynamodb import moto
 from local.template import ROOT
 from tests.runtime.build import BuiltFunction, sam_build
@@ -39,8 +41,14 @@ class Deployment:
     """The functions of a stack, called as API Gateway calls them."""
 
     api_key: str
+    tables: Tables
     emulators: dict[str, Emulator]
     recorders: dict[str, Recorder] = field(default_factory=dict)
+
+    def invoke(self, name: str) -> Any:
+        """What the function returns for events/<name>.json, an event of a trigger that is no route."""
+        event = json.loads((ROOT / "events" / f"{name}.json").read_text(encoding="utf-8"))
+        return self.emulators[name.partition(".")[0]].invoke(event)
 
     def send(self, name: str, *, authorization: str | None = None, **changes: Any) -> Answer:
         """What the function answers to events/<name>.json, sent with this deployment's key and with these changes."""
@@ -71,7 +79,7 @@ def deployment(built: dict[str, BuiltFunction], tmp_path_factory: pytest.TempPat
     link_runtime(folder / "runtime")
     with ExitStack() as started:
         database = started.enter_context(moto())
-        deployment = Deployment(_prepare(database.endpoint), {})
+        deployment = Deployment(*_prepare(database.endpoint), {})
         for name, function in built.items():
             recorder = started.enter_context(recording(database.endpoint))
             deployment.recorders[name] = recorder
@@ -81,6 +89,10 @@ def deployment(built: dict[str, BuiltFunction], tmp_path_factory: pytest.TempPat
                     runtime=folder / "runtime",
                     variables={
                         "AWS_ENDPOINT_URL_DYNAMODB": recorder.endpoint,
+                        "AWS_ENDPOINT_URL_SQS": recorder.endpoint,
+                        "AWS_ENDPOINT_URL_EVENTBRIDGE": recorder.endpoint,
+                        "AWS_ENDPOINT_URL_SECRETS_MANAGER": recorder.endpoint,
+                        "WEBHOOK_URL": "http://127.0.0.1:9/hooks",  # a product that is not there
                         "AWS_REGION": "us-east-1",
                         "AWS_ACCESS_KEY_ID": "test",
                         "AWS_SECRET_ACCESS_KEY": "test",
@@ -91,10 +103,16 @@ def deployment(built: dict[str, BuiltFunction], tmp_path_factory: pytest.TempPat
         yield deployment
 
 
-def _prepare(endpoint: str) -> str:
-    """Makes the tables under the names that the built template gives them, and a key with every scope."""
+def _prepare(endpoint: str) -> tuple[str, Tables]:
+    """Makes what the functions use, under the names that the built template gives it, and a key with every scope."""
+    sqs = boto3.client("sqs", region_name="us-east-1", endpoint_url=endpoint)
+    for queue in ("DueQueue", "WebhookQueue"):
+        sqs.create_queue(QueueName=queue)
+    boto3.client("events", region_name="us-east-1", endpoint_url=endpoint).create_event_bus(Name="EventBus")
+    secrets = boto3.client("secretsmanager", region_name="us-east-1", endpoint_url=endpoint)
+    secrets.create_secret(Name="WebhookSecret", SecretString="c2VjcmV0IG9mIGEgdGVzdA==")
     connection = connect(region="us-east-1", endpoint_url=endpoint)
     tables = bind_tables(connection, accounts="AccountsTable", entries="EntriesTable")
     keys = bind(KeyItem, "KeysTable", connection)
-    create_missing([tables.accounts, tables.entries, keys])
-    return Keys(keys).create(name="runtime test", scopes=Scope, account_id=None, now=clock.now()).secret
+    create_missing([tables.accounts, tables.entries, keys, open_rollups(connection, "UsageTable").items])
+    return Keys(keys).create(name="runtime test", scopes=Scope, account_id=None, now=clock.now()).secret, tables

@@ -45,16 +45,15 @@ class Emulator:
         self._timeout_seconds = timeout_seconds
         self._output = output
 
-    def invoke(self, event: dict[str, Any]) -> dict[str, Any]:
+    def invoke(self, event: dict[str, Any]) -> Any:
         """What the handler returned. Raises NoAnswer where it raised, or ended its process."""
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=self._timeout_seconds)
         with contextlib.closing(connection):
             connection.request("POST", INVOKE, json.dumps(event), {"Content-Type": "application/json"})
             result = json.loads(connection.getresponse().read())
-        if "statusCode" not in result:
+        if isinstance(result, dict) and "errorType" in result:
             raise NoAnswer(f"{result}\n{self.output()}")
-        answered: dict[str, Any] = result
-        return answered
+        return result
 
     def output(self) -> str:
         """What the function has written so far: its log."""

@@ -1,4 +1,4 @@
-"""A proxy before DynamoDB that remembers what was asked of it, as the permissions that AWS would have demanded."""
+"""A proxy before AWS's services that remembers what was asked of it, as the permissions that AWS would demand."""
 
 import http.client
 import json
@@ -29,13 +29,13 @@ class Recorder:
 
 @contextmanager
 def recording(endpoint: str) -> Iterator[Recorder]:
-    """Starts a recorder before the DynamoDB at `endpoint`. It ends with the block."""
+    """Starts a recorder before the services at `endpoint`. It ends with the block."""
     backend = urlsplit(endpoint).netloc
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            recorder.asked.update(demanded(self.headers["X-Amz-Target"].split(".")[1], json.loads(body)))
+            recorder.asked.update(demanded(self.headers["X-Amz-Target"], json.loads(body)))
             with closing(http.client.HTTPConnection(backend, timeout=30)) as connection:
                 connection.request("POST", self.path, body, dict(self.headers))
                 response = connection.getresponse()
@@ -59,8 +59,15 @@ def recording(endpoint: str) -> Iterator[Recorder]:
             thread.join()
 
 
-def demanded(operation: str, request: dict[str, Any]) -> set[tuple[str, str]]:
+def demanded(target: str, request: dict[str, Any]) -> set[tuple[str, str]]:
     """The permissions that IAM asks for before a request is served."""
+    service, operation = target.split(".")
+    if service == "AmazonSQS":
+        return {(f"sqs:{operation.removesuffix('Batch')}", request["QueueUrl"].rsplit("/", 1)[-1])}
+    if service == "AWSEvents":
+        return {(f"events:{operation}", entry["EventBusName"]) for entry in request["Entries"]}
+    if service == "secretsmanager":
+        return {(f"secretsmanager:{operation}", request["SecretId"])}
     if operation.startswith("Transact"):
         return {
             (f"dynamodb:{TRANSACTION_ITEMS[kind]}", item["TableName"])

@@ -1,14 +1,19 @@
 """What AWS would run answers events/*.json: built functions and layers under the Lambda Runtime Interface Emulator."""
 
 import json
+from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from credits.domain.instant import to_text
+from credits.ledger.dynamo import DynamoStore, _entry_item
+from credits.ledger.store import Span
 from credits.runtime import clock
+from tests.moves import opened
 from tests.runtime.build import BuiltFunction
 from tests.runtime.conftest import Answer, Deployment
-from tests.template.document import permissions
+from tests.template.document import functions, permissions
 
 
 @pytest.fixture(scope="session")
@@ -46,6 +51,25 @@ def story(deployment: Deployment) -> dict[str, Answer]:
         "accounts.read_account", rawQueryString=f"at={at}", queryStringParameters={"at": at}
     )
     told["every entry"] = deployment.send("usage.list_entries", rawQueryString="", queryStringParameters={})
+    return told
+
+
+@pytest.fixture(scope="session")
+def renewals(story: dict[str, Answer], deployment: Deployment) -> dict[str, Any]:  # noqa: ARG001 - it comes after
+    """The schedule, and a shard with two due accounts: one was idle for 40 days, one only seems due, as where the index
+    is behind its table."""
+    store = DynamoStore(deployment.tables)
+    opened(store, "due-6", at=clock.now() - timedelta(days=40))
+    opened(store, "due-15", at=clock.now())
+    client: Any = deployment.tables.connection.client
+    client.update_item(
+        TableName="AccountsTable",
+        Key={"account_id": {"S": "due-15"}},
+        UpdateExpression="SET due_at = :past",
+        ExpressionAttributeValues={":past": {"S": "2026-01-01T00:00:00.000Z"}},
+    )
+    told = {name: deployment.invoke(name) for name in ("renewals.schedule", "renewals.shards")}
+    told["entries"] = [entry.kind for entry in store.entries(Span("due-6"), limit=10)]
     return told
 
 
@@ -219,10 +243,54 @@ def test_a_refusal_says_where_to_upgrade(deployment: Deployment) -> None:
     assert refused.body["upgrade_url"] == "UpgradeUrl"
 
 
-@pytest.mark.usefixtures("story")
-def test_a_function_asks_for_what_its_policy_allows_and_for_nothing_else(deployment: Deployment) -> None:
-    for name, recorder in deployment.recorders.items():
-        assert recorder.asked == permissions(name), name
+def test_the_schedule_fills_its_queue_and_a_shard_is_renewed(renewals: dict[str, Any]) -> None:
+    assert renewals == {
+        "renewals.schedule": None,
+        "renewals.shards": {"batchItemFailures": []},
+        "entries": ["allocation", "expiry", "allocation", "opened"],
+    }
+
+
+@pytest.fixture(scope="session")
+def usage(renewals: dict[str, Any], deployment: Deployment) -> dict[str, Any]:  # noqa: ARG001 - it comes after
+    """The stream's event, a second one whose account the projection reads from the ledger, and what they add up to."""
+    told = {"usage_projection.entries": deployment.invoke("usage_projection.entries")}
+    (last,) = DynamoStore(deployment.tables).entries(Span("due-6"), limit=1)
+    record = {"dynamodb": {"SequenceNumber": "1", "NewImage": _entry_item(last)}}
+    told["a gap"] = deployment.emulators["usage_projection"].invoke({"Records": [record]})
+    for name in ("usage.report_usage", "usage.list_conversations", "usage.read_conversation", "usage.download_entries"):
+        told[name] = deployment.send(name)
+    return told
+
+
+def test_the_stream_is_counted_and_reported(usage: dict[str, Any]) -> None:
+    assert usage["usage_projection.entries"] == {"batchItemFailures": []}
+    assert usage["a gap"] == {"batchItemFailures": []}
+    assert usage["usage.report_usage"].status == 200
+    assert usage["usage.report_usage"].body["granularity"] == "week"
+    assert [each["credits"] for each in usage["usage.list_conversations"].body["conversations"]] == [3]
+    assert usage["usage.read_conversation"].body["title"] == "Emails from John"
+    assert usage["usage.download_entries"].headers["content-type"] == "text/csv; charset=utf-8; header=present"
+    assert usage["usage.download_entries"].text.count("\r\n") == 5
+
+
+@pytest.fixture(scope="session")
+def alerts(story: dict[str, Answer], deployment: Deployment) -> dict[str, Any]:  # noqa: ARG001 - it comes after
+    """The stream told on the bus, and a notice for a product that is not there."""
+    return {name: deployment.invoke(name) for name in ("alerts.entries", "webhooks.notices")}
+
+
+def test_the_stream_is_told_and_a_webhook_without_a_receiver_comes_again(alerts: dict[str, Any]) -> None:
+    assert alerts == {
+        "alerts.entries": {"batchItemFailures": []},
+        "webhooks.notices": {"batchItemFailures": [{"itemIdentifier": "5a7c1f7e-9b1d-4a55-9f0e-0c1d2e3f4a5b"}]},
+    }
+
+
+@pytest.mark.usefixtures("story", "renewals", "usage", "alerts")
+@pytest.mark.parametrize("name", functions())
+def test_a_function_asks_for_what_its_policy_allows_and_for_nothing_else(deployment: Deployment, name: str) -> None:
+    assert deployment.recorders[name].asked == permissions(name)
 
 
 @pytest.mark.usefixtures("story")
@@ -236,7 +304,7 @@ def test_a_log_line_names_the_route_and_its_status_and_never_the_key(deployment:
     assert deployment.api_key not in output
 
 
-@pytest.mark.parametrize("name", ["accounts", "charges", "usage"])
+@pytest.mark.parametrize("name", sorted(functions()))
 def test_a_function_and_its_layers_fit_into_lambda(built: dict[str, BuiltFunction], name: str) -> None:
     unzipped_limit_bytes = 262_144_000
     folders = [built[name].folder, *built[name].layers]

@@ -88,8 +88,10 @@ def listed(value: Any) -> list[Any]:
 
 
 def _name(resource: Any) -> str:
-    """`EntriesTable` or `EntriesTable/index/by_time` for an ARN that is written as !GetAtt or !Sub."""
+    """`EntriesTable` or `EntriesTable/index/by_time` for an ARN that is written as !Ref, !GetAtt or !Sub."""
     match resource:
+        case {"Ref": str(target)}:
+            return target
         case {"Fn::GetAtt": str(target)}:
             return target.removesuffix(".Arn")
         case {"Fn::Sub": str(text)}:

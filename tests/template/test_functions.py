@@ -4,6 +4,7 @@ import importlib
 import json
 from dataclasses import fields
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -22,10 +23,15 @@ from tests.template.document import (
 )
 
 FOLDERS = sorted(app.parent.name for app in ROOT.glob("functions/*/app.py"))
+OF_THE_API = sorted({route.function.name for route in load().routes})
 EVENTS = sorted(ROOT.glob("events/*.json"))
+REQUESTS = [event for event in EVENTS if event.name.split(".")[0] in OF_THE_API]
 
 each_function = pytest.mark.parametrize("function", FOLDERS)
-each_event = pytest.mark.parametrize("event", EVENTS, ids=lambda event: event.stem)
+each_event = pytest.mark.parametrize("event", REQUESTS, ids=lambda event: event.stem)
+
+# What an event of a trigger that is no route says of where it comes from.
+SOURCES = {"DynamoDB": "aws:dynamodb", "ScheduleV2": "aws.scheduler", "SQS": "aws:sqs"}
 
 
 def test_every_folder_of_functions_is_a_function_of_the_template() -> None:
@@ -60,13 +66,16 @@ def test_only_functions_that_post_may_write_the_ledger() -> None:
         (function, table)
         for function in FOLDERS
         for action, table in permissions(function)
-        if action not in {"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query"}
+        if table in {"AccountsTable", "EntriesTable"}
+        and action not in {"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query"}
     }
     assert writers == {
         ("accounts", "AccountsTable"),
         ("accounts", "EntriesTable"),
         ("charges", "AccountsTable"),
         ("charges", "EntriesTable"),
+        ("renewals", "AccountsTable"),
+        ("renewals", "EntriesTable"),
     }
 
 
@@ -79,16 +88,16 @@ def test_a_function_writes_to_a_log_group_of_its_own_that_forgets(function: str)
 
 
 @each_function
-def test_a_function_is_given_every_setting_that_is_read(function: str) -> None:
+def test_a_function_is_given_every_setting_that_is_read(function: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from_lambda = {"AWS_REGION"}
-    wanted = {field.name.upper() for field in fields(Settings)} - from_lambda
+    wanted = {field.name.upper() for field in fields(_settings(_imported(function, monkeypatch)))} - from_lambda
     assert wanted <= set(variables(function))
     assert all(variables(function)[name] for name in wanted)
     assert variables(function)["POWERTOOLS_SERVICE_NAME"] == function
 
 
-@each_function
-def test_a_function_answers_before_api_gateway_stops_waiting(function: str) -> None:
+@pytest.mark.parametrize("function", OF_THE_API)
+def test_a_function_of_the_api_answers_before_api_gateway_stops_waiting(function: str) -> None:
     api_gateway_waits_seconds = 30
     assert functions()[function]["Timeout"] < api_gateway_waits_seconds
 
@@ -99,10 +108,9 @@ def test_nothing_is_traced() -> None:
 
 @each_function
 def test_a_function_s_routes_are_those_of_the_template(function: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    for setting in fields(Settings):
-        monkeypatch.setenv(setting.name.upper(), "us-east-1" if setting.name == "aws_region" else setting.name)
-    app = importlib.import_module(f"functions.{function}.app").app
-    handled = {f"{route.method} {route.openapi_path}" for route in [*app._static_routes, *app._dynamic_routes]}
+    app = getattr(_imported(function, monkeypatch), "app", None)
+    routes = [*app._static_routes, *app._dynamic_routes] if app else []
+    handled = {f"{route.method} {route.openapi_path}" for route in routes}
     assert handled == {route.key for route in load().routes if route.function.name == function}
 
 
@@ -114,7 +122,8 @@ def test_a_route_leads_to_one_function() -> None:
 def test_every_route_belongs_to_the_api() -> None:
     for function in functions().values():
         for event in function["Events"].values():
-            assert event["Properties"]["ApiId"] == {"Ref": "Api"}
+            if event["Type"] == "HttpApi":
+                assert event["Properties"]["ApiId"] == {"Ref": "Api"}
 
 
 @each_event
@@ -143,13 +152,42 @@ def test_an_event_holds_no_key(event: Path) -> None:
 
 
 def test_every_route_has_an_event() -> None:
-    assert sorted(_read(event)["routeKey"] for event in EVENTS) == sorted(route.key for route in load().routes)
+    assert sorted(_read(event)["routeKey"] for event in REQUESTS) == sorted(route.key for route in load().routes)
+
+
+def test_every_other_trigger_has_an_event() -> None:
+    triggers = {
+        (name, SOURCES[event["Type"]])
+        for name, function in functions().items()
+        for event in function.get("Events", {}).values()
+        if event["Type"] != "HttpApi"
+    }
+    assert {(event.name.split(".")[0], _source(_read(event))) for event in EVENTS if event not in REQUESTS} == triggers
 
 
 def test_every_reference_leads_somewhere() -> None:
     known = {*document()["Parameters"], *document()["Conditions"], *document()["Resources"]}
     for name in references([document()[part] for part in ("Conditions", "Globals", "Resources", "Outputs")]):
         assert name in known or name.startswith("AWS::"), name
+
+
+def _imported(function: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The function's module, started with its settings."""
+    for name in {"AWS_REGION", *variables(function)} - {"AWS_ENDPOINT_URL_DYNAMODB", "POWERTOOLS_LOG_LEVEL"}:
+        monkeypatch.setenv(name, "us-east-1" if name == "AWS_REGION" else name)
+    return importlib.import_module(f"functions.{function}.app")
+
+
+def _settings(module: ModuleType) -> type[Settings]:
+    """The settings that the module reads: those of every function, or its own kind of them."""
+    own = [each for each in vars(module).values() if isinstance(each, type) and issubclass(each, Settings)]
+    return max(own, key=lambda each: len(fields(each)), default=Settings)
+
+
+def _source(event: dict[str, Any]) -> str:
+    """Where an event that is no request comes from."""
+    source: str = event["Records"][0]["eventSource"] if "Records" in event else event["source"]
+    return source
 
 
 def _read(event: Path) -> dict[str, Any]:

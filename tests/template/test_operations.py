@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from local.stack import VARIABLES
-from local.template import ROOT
+from local.resources import Resources
+from local.stack import PARAMETERS, VARIABLES
+from local.template import ROOT, load
 from tests.template.document import document, functions, references, resources
 
 ALARMS = resources("AWS::CloudWatch::Alarm")
@@ -15,11 +16,13 @@ ALARMS = resources("AWS::CloudWatch::Alarm")
 each_alarm = pytest.mark.parametrize("alarm", ALARMS)
 each_parameter = pytest.mark.parametrize("parameter", document()["Parameters"])
 
-# Which dimensions a metric is published with, and the type of the resource whose name is the first one's value.
+# Which dimensions a metric is published with, the type of the resource whose name is the first one's value, and how its
+# values of a minute are made one: events are counted, a level is taken at its highest.
 PUBLISHED = {
-    ("AWS/Lambda", "Errors"): (["FunctionName"], "AWS::Serverless::Function"),
-    ("AWS/Lambda", "Throttles"): (["FunctionName"], "AWS::Serverless::Function"),
-    ("AWS/ApiGateway", "5xx"): (["ApiId", "Stage"], "AWS::Serverless::HttpApi"),
+    ("AWS/Lambda", "Errors"): (["FunctionName"], "AWS::Serverless::Function", "Sum"),
+    ("AWS/Lambda", "Throttles"): (["FunctionName"], "AWS::Serverless::Function", "Sum"),
+    ("AWS/ApiGateway", "5xx"): (["ApiId", "Stage"], "AWS::Serverless::HttpApi", "Sum"),
+    ("AWS/SQS", "ApproximateNumberOfMessagesVisible"): (["QueueName"], "AWS::SQS::Queue", "Maximum"),
 }
 
 
@@ -46,10 +49,16 @@ def test_a_condition_is_used(condition: str) -> None:
 @each_alarm
 def test_an_alarm_watches_a_metric_that_is_published_for_a_resource_that_exists(alarm: str) -> None:
     properties = ALARMS[alarm]
-    names, kind = PUBLISHED[properties["Namespace"], properties["MetricName"]]
+    names, kind, statistic = PUBLISHED[properties["Namespace"], properties["MetricName"]]
     dimensions = properties["Dimensions"]
     assert [dimension["Name"] for dimension in dimensions] == names
-    assert dimensions[0]["Value"]["Ref"] in resources(kind)
+    assert properties["Statistic"] == statistic
+    if names == ["QueueName"]:  # a queue's Ref is its URL
+        logical_id, attribute = dimensions[0]["Value"]["Fn::GetAtt"].split(".")
+        assert logical_id in resources(kind)
+        assert attribute == "QueueName"
+    else:
+        assert dimensions[0]["Value"]["Ref"] in resources(kind)
     if names == ["ApiId", "Stage"]:
         assert dimensions[1]["Value"] == resources(kind)[dimensions[0]["Value"]["Ref"]]["StageName"]
 
@@ -62,7 +71,6 @@ def test_an_alarm_says_what_happened_and_tells_it_when_somebody_wants_to_know(al
     assert properties["AlarmActions"] == topic
     assert properties["OKActions"] == topic
     assert properties["TreatMissingData"] == "notBreaching"
-    assert properties["Statistic"] == "Sum"
     assert properties["ComparisonOperator"] == "GreaterThanOrEqualToThreshold"
     assert properties["Threshold"] > 0
 
@@ -133,7 +141,10 @@ def test_sam_local_sets_only_variables_that_the_functions_are_given() -> None:
 def test_sam_local_uses_the_tables_that_the_local_stack_makes() -> None:
     given = _sam_local()
     del given["AWS_ENDPOINT_URL_DYNAMODB"]
-    assert given.items() <= VARIABLES.items()
+    template = load()
+    nowhere = "http://127.0.0.1:9"  # nothing is called
+    made = Resources(template, region=VARIABLES["AWS_REGION"], endpoint=nowhere, parameters=PARAMETERS).variables
+    assert given.items() <= {**VARIABLES, **made}.items()
 
 
 def _sam_local() -> dict[str, str]:

@@ -10,9 +10,15 @@ from pynamodb.models import Model
 
 from credits.access.keys import KeyItem
 from credits.ledger.tables import AccountItem, EntryItem, bind, connect, create_missing
+from credits.usage.tables import UsageItem
 from tests.template.document import document, resources
 
-MODELS: dict[str, type[Model]] = {"AccountsTable": AccountItem, "EntriesTable": EntryItem, "KeysTable": KeyItem}
+MODELS: dict[str, type[Model]] = {
+    "AccountsTable": AccountItem,
+    "EntriesTable": EntryItem,
+    "KeysTable": KeyItem,
+    "UsageTable": UsageItem,
+}
 
 each_table = pytest.mark.parametrize("table", MODELS)
 
@@ -54,6 +60,7 @@ def test_tables_that_hold_money_outlive_their_stack() -> None:
         "AccountsTable": ("RetainExceptOnCreate", "Retain"),
         "EntriesTable": ("RetainExceptOnCreate", "Retain"),
         "KeysTable": ("Delete", "Retain"),
+        "UsageTable": ("Delete", "Delete"),
     }
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from credits.domain.account import Account, CreditWarning, PendingChange, Standing
 from credits.domain.charge import Usage, charge
-from credits.domain.entry import Entry, EntryKind, line_key, owns
+from credits.domain.entry import ChangeStatus, Entry, EntryKind, PlanChange, line_key, owns
 from credits.domain.grant import Draw, Grant, GrantKind
 from credits.domain.journal import Posting, seal
 from credits.domain.record import account_from_record, chain_hash, entry_from_record, entry_to_record, state_to_record
@@ -62,6 +62,7 @@ FULL_ENTRY = Entry(
     model="gpt-5.1",
     tool="gmail_search",
     description="search",
+    change=PlanChange("team", 3, "pro", 1, utc("2026-05-01"), ChangeStatus.PENDING),
     after=FULL_ACCOUNT,
     catalog_version="2026-11-23",
     lines=3,
@@ -193,6 +194,8 @@ def test_the_chain_starts_from_nothing_and_each_entry_stands_on_the_one_before()
         {"description": "searched"},
         {"fingerprint": None},
         {"lines": 1},
+        {"change": None},
+        {"change": PlanChange("team", 3, "pro", 1, utc("2026-05-01"))},
         {"catalog_version": "2026-11-24"},
         {"after": replace(FULL_ACCOUNT, used=11_956)},
         {"after": replace(FULL_ACCOUNT, opened_at=utc("2026-01-10 09:01"))},

@@ -10,7 +10,8 @@
     ├── NotInPlan                     403 not_in_plan
     ├── NotFound                      404 not_found
     │   ├── AccountNotFound           404 account_not_found
-    │   └── ChargeNotFound            404 charge_not_found
+    │   ├── ChargeNotFound            404 charge_not_found
+    │   └── ConversationNotFound      404 conversation_not_found
     ├── Conflict                      409 conflict
     │   ├── IdempotencyKeyReused      409 idempotency_key_reused
     │   ├── TooManyGrants             409 too_many_grants
@@ -152,6 +153,20 @@ class ChargeNotFound(NotFound):
     def __init__(self, account_id: str, charge_id: str) -> None:
         super().__init__(
             f"The account {account_id} has no charge {charge_id}.", account_id=account_id, charge_id=charge_id
+        )
+
+
+class ConversationNotFound(NotFound):
+    """The account has used nothing in a conversation of this id."""
+
+    code = "conversation_not_found"
+    title = "No such conversation"
+
+    def __init__(self, account_id: str, conversation_id: str) -> None:
+        super().__init__(
+            f"The account {account_id} has no conversation {conversation_id}.",
+            account_id=account_id,
+            conversation_id=conversation_id,
         )
 
 

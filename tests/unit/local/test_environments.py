@@ -229,6 +229,26 @@ def test_the_clock_is_moved_over_http(template: Template) -> None:
     assert int(after[1][:4]) - int(before[1][:4]) in {1, 2}
 
 
+def test_the_events_of_the_bus_are_shown_over_http(template: Template) -> None:
+    with environments(template, limit=1) as pool:
+        gateway = Gateway(template, pool, Clock(), lambda: [{"detail-type": "credits.low"}])
+        answers = [asked(gateway, method, "/__local__/events") for method in ("GET", "DELETE")]
+
+    assert answers == [(200, b'{"events":[{"detail-type":"credits.low"}]}'), (404, b'{"message":"Not Found"}')]
+
+
+def test_while_the_only_environment_is_reserved_nothing_runs(template: Template) -> None:
+    (function,) = template.functions
+    with environments(template, limit=1) as pool, ThreadPoolExecutor(1) as caller:
+        with pool.reserved():
+            waiting = caller.submit(pool.invoke, function, "pid", request_id="r", clock_offset=timedelta(0))
+            with pytest.raises(TimeoutError):
+                waiting.result(0.3)
+            assert pool.invocations == 0
+        assert waiting.result(10) > 0
+        assert pool.invocations == 1
+
+
 @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b"null", b'{"advance": 5}', b'{"advance": "P1M"}', b"\xff"])
 def test_the_clock_is_not_moved_by_what_it_does_not_understand(template: Template, body: bytes) -> None:
     with environments(template, limit=1) as pool:

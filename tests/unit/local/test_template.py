@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from local.template import Function, Route, TemplateError, load
+from local.template import Function, Resource, Route, TemplateError, Trigger, load
 
 TEMPLATE = """
 Transform: AWS::Serverless-2016-10-31
@@ -49,6 +49,41 @@ def test_functions_routes_and_limits_are_read_with_the_parameters_defaults(tmp_p
     assert template.routes == (Route("GET", "/hello/{name}", greeter), Route("ANY", "$default", greeter))
     assert [route.key for route in template.routes] == ["GET /hello/{name}", "$default"]
     assert (template.throttle_rate, template.throttle_burst, template.root) == (7, 9, tmp_path)
+    nightly = Trigger("Greeter.Events.Nightly", "ScheduleV2", {"ScheduleExpression": "rate(1 day)"}, greeter)
+    assert template.triggers == (nightly,)
+
+
+CONDITIONS = """
+Conditions:
+  Fast: !Equals [!Ref Rate, 7]
+  Slow: !Not [!Condition Fast]
+Resources:
+  Quick: {Type: "AWS::SQS::Queue", Condition: Fast}
+  Lazy: {Type: "AWS::SQS::Queue", Condition: Slow, Properties: {DelaySeconds: 9}}
+  Sleeper: {Type: "AWS::Serverless::Function", Condition: Slow}
+"""
+
+
+def test_what_has_a_condition_that_does_not_hold_is_left_out(tmp_path: Path) -> None:
+    template = load(written(tmp_path, TEMPLATE.replace("Resources:\n", CONDITIONS.lstrip("\n"))))
+
+    assert template.resources["Quick"] == Resource("AWS::SQS::Queue", {})
+    assert "Lazy" not in template.resources
+    assert [function.name for function in template.functions] == ["greeter"]
+
+
+def test_a_variable_that_two_functions_would_need_apart_is_refused(tmp_path: Path) -> None:
+    here = "Environment: {Variables: {SIZE: 1, POWERTOOLS_SERVICE_NAME: here}}"
+    there = "Environment: {Variables: {SIZE: 2, POWERTOOLS_SERVICE_NAME: there}}"
+    text = TEMPLATE.replace("    Timeout: 29\n", f"    Timeout: 29\n    {here}\n")
+    assert load(written(tmp_path / "one", text)).variables == {"SIZE": 1}
+
+    with pytest.raises(TemplateError, match="Greeter: SIZE has another value than in another function"):
+        load(
+            written(
+                tmp_path / "two", text.replace("      MemorySize: 512\n", f"      MemorySize: 512\n      {there}\n")
+            )
+        )
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,27 @@ class EntryKind(StrEnum):
     PLAN_CHANGE = "plan_change"
 
 
+class ChangeStatus(StrEnum):
+    """How far a change of plan or seats has come: done, waiting for its date, or called off before it."""
+
+    APPLIED = "applied"
+    PENDING = "pending"
+    CALLED_OFF = "called_off"
+
+
+@dataclass(frozen=True, slots=True)
+class PlanChange:
+    """What a change of plan or seats changes. `at` is when it applies, or would have applied had it not been called
+    off."""
+
+    from_plan: str
+    from_seats: int
+    to_plan: str
+    to_seats: int
+    at: datetime
+    status: ChangeStatus = ChangeStatus.APPLIED
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """One line of a book.
@@ -29,6 +50,7 @@ class Entry:
     - `key` is unique in the book for ever: what makes a request, an allocation or an expiry happen once.
     - `credits` is signed, and is the sum of its `draws`; `remaining`, `total` and `warning` are those after it.
     - `alert` names the warning line that was crossed with this entry, once for each crossing.
+    - `change` is there where the entry changes plan or seats, announces such a change, or calls it off.
     - `after` is the whole account after it, so that any past instant can be read from a single entry.
     - `lines` is how many entries the same key wrote (a batch): this one, and `key#01` … after it.
     - `hash` covers every other field and, through `prev_hash`, every entry before.
@@ -54,6 +76,7 @@ class Entry:
     model: str | None = None
     tool: str | None = None
     description: str | None = None
+    change: PlanChange | None = None
     after: Account
     catalog_version: str
     lines: int = 1

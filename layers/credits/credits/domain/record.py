@@ -11,7 +11,7 @@ from hashlib import sha256
 from typing import Any
 
 from credits.domain.account import Account, CreditWarning, PendingChange, Standing
-from credits.domain.entry import Entry, EntryKind
+from credits.domain.entry import ChangeStatus, Entry, EntryKind, PlanChange
 from credits.domain.grant import Draw, Grant, GrantKind
 from credits.domain.instant import from_text, to_text
 
@@ -167,6 +167,8 @@ def entry_to_record(entry: Entry) -> Record:
         record["quantity"] = entry.quantity
     if entry.lines != 1:
         record["lines"] = entry.lines
+    if entry.change:
+        record["change"] = _change_to_record(entry.change)
     for name in OPTIONAL_TEXT:
         if (text := getattr(entry, name)) is not None:
             record[name] = text
@@ -185,7 +187,7 @@ def entry_from_record(record: Record) -> Entry:
         head=record["hash"],
     )
     grants = {grant.id: grant for grant in after.grants}
-    warning, alert = record.get("warning"), record.get("alert")
+    warning, alert, change = record.get("warning"), record.get("alert"), record.get("change")
     return Entry(
         book_id=record["book_id"],
         account_id=record["account_id"],
@@ -200,6 +202,7 @@ def entry_from_record(record: Record) -> Entry:
         warning=CreditWarning(warning) if warning else None,
         alert=CreditWarning(alert) if alert else None,
         quantity=record.get("quantity"),
+        change=_change_from_record(change) if change else None,
         after=after,
         catalog_version=record["catalog_version"],
         lines=record.get("lines", 1),
@@ -221,6 +224,30 @@ def _draw_from_record(record: Record, grants: Mapping[str, Grant]) -> Draw:
     known = grants.get(record["grant"])
     expires_at = known.expires_at if known else _instant(record.get("expires_at"))
     return Draw(record["grant"], GrantKind(record["kind"]), record["credits"], expires_at)
+
+
+def _change_to_record(change: PlanChange) -> Record:
+    record: Record = {
+        "from_plan": change.from_plan,
+        "from_seats": change.from_seats,
+        "to_plan": change.to_plan,
+        "to_seats": change.to_seats,
+        "at": to_text(change.at),
+    }
+    if change.status is not ChangeStatus.APPLIED:
+        record["status"] = change.status.value
+    return record
+
+
+def _change_from_record(record: Record) -> PlanChange:
+    return PlanChange(
+        record["from_plan"],
+        record["from_seats"],
+        record["to_plan"],
+        record["to_seats"],
+        from_text(record["at"]),
+        ChangeStatus(record.get("status", ChangeStatus.APPLIED)),
+    )
 
 
 def _instant(text: str | None) -> datetime | None:

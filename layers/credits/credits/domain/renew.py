@@ -14,7 +14,7 @@ from functools import partial
 from credits.catalog import Catalog
 from credits.domain.account import Account, PendingChange, Standing
 from credits.domain.cycle import period_at
-from credits.domain.entry import EntryKind
+from credits.domain.entry import ChangeStatus, EntryKind, PlanChange
 from credits.domain.grant import Draw, Grant, GrantKind
 from credits.domain.instant import to_text
 from credits.domain.journal import Journal, Posting
@@ -75,6 +75,13 @@ def move_to_plan(account: Account, plan: str, seats: int, anchor: datetime) -> A
     return replace(account, plan=plan, seats=seats, anchor=account.opened_at if plan == FREE else anchor, pending=None)
 
 
+def plan_change(
+    account: Account, plan: str, seats: int, at: datetime, status: ChangeStatus = ChangeStatus.APPLIED
+) -> PlanChange:
+    """The change of this account to `plan` with `seats`, at `at`, as its entry tells it."""
+    return PlanChange(account.plan, account.seats, plan, seats, at, status)
+
+
 def plan_words(plan: str, seats: int) -> str:
     """`pro`, `team with 3 seats`: how an entry's description names a plan."""
     return plan if seats == 1 else f"{plan} with {seats} seats"
@@ -117,6 +124,7 @@ def _apply(journal: Journal, change: PendingChange, catalog: Catalog, now: datet
         change.at,
         moved,
         description=f"{plan_words(account.plan, account.seats)} to {plan_words(change.plan, change.seats)}",
+        change=plan_change(account, change.plan, change.seats, change.at),
     )
     if moved.anchor != account.anchor and now < entered.end:
         begin_period(journal, catalog, journal.account, entered.number, change.at)

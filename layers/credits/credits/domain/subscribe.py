@@ -10,10 +10,10 @@ from datetime import datetime, timedelta
 
 from credits.catalog import Catalog
 from credits.domain.account import Account, PendingChange
-from credits.domain.entry import EntryKind
+from credits.domain.entry import ChangeStatus, EntryKind
 from credits.domain.grant import PLAN_GRANTS, Draw, GrantKind
 from credits.domain.journal import Journal, Posting
-from credits.domain.renew import begin_period, move_to_plan, plan_words, renew
+from credits.domain.renew import begin_period, move_to_plan, plan_change, plan_words, renew
 from credits.errors import InvalidRequest, ManagedByStripe
 
 MILLISECOND = timedelta(milliseconds=1)
@@ -39,13 +39,25 @@ def change_plan(account: Account, catalog: Catalog, *, now: datetime, key: str, 
     if (plan, seats) == (account.plan, account.seats):
         if pending:
             journal.write(
-                EntryKind.PLAN_CHANGE, key, now, replace(account, pending=None), description="change called off"
+                EntryKind.PLAN_CHANGE,
+                key,
+                now,
+                replace(account, pending=None),
+                description="change called off",
+                change=plan_change(account, pending.plan, pending.seats, pending.at, ChangeStatus.CALLED_OFF),
             )
     elif catalog.plans[plan].allocation(seats) <= catalog.plans[account.plan].allocation(account.seats):
         change = PendingChange(plan, seats, account.period.end)
         if pending != change:
             description = f"{plan_words(account.plan, account.seats)} to {plan_words(plan, seats)} at the period's end"
-            journal.write(EntryKind.PLAN_CHANGE, key, now, replace(account, pending=change), description=description)
+            journal.write(
+                EntryKind.PLAN_CHANGE,
+                key,
+                now,
+                replace(account, pending=change),
+                description=description,
+                change=plan_change(account, plan, seats, change.at, ChangeStatus.PENDING),
+            )
     elif plan == account.plan:
         _add_seats(journal, catalog, now, key, seats)
     else:
@@ -62,7 +74,8 @@ def _upgrade(journal: Journal, catalog: Catalog, now: datetime, key: str, plan: 
     anchor = max(now, account.anchor + MILLISECOND)
     begin_period(journal, catalog, move_to_plan(replace(account, grants=kept), plan, seats, anchor), 0, now)
     description = f"{plan_words(account.plan, account.seats)} to {plan_words(plan, seats)}"
-    journal.write(EntryKind.PLAN_CHANGE, key, now, journal.account, description=description)
+    change = plan_change(account, plan, seats, now)
+    journal.write(EntryKind.PLAN_CHANGE, key, now, journal.account, description=description, change=change)
 
 
 def _add_seats(journal: Journal, catalog: Catalog, now: datetime, key: str, seats: int) -> None:
@@ -71,6 +84,7 @@ def _add_seats(journal: Journal, catalog: Catalog, now: datetime, key: str, seat
     added = plan.allocation(seats) - plan.allocation(account.seats)
     credits = -(-added * ((period.end - now) // MILLISECOND) // ((period.end - period.start) // MILLISECOND))
     description = f"{plan_words(account.plan, account.seats)} to {plan_words(plan.id, seats)}"
+    change = plan_change(account, plan.id, seats, now)
     account = replace(account, seats=seats, pending=None)
     earlier = next((g for g in account.grants if g.kind is GrantKind.PRORATION and g.expires_at == period.end), None)
     if earlier:
@@ -80,4 +94,4 @@ def _add_seats(journal: Journal, catalog: Catalog, now: datetime, key: str, seat
         draws: tuple[Draw, ...] = (Draw(earlier.id, earlier.kind, credits, earlier.expires_at),)
     else:
         account, draws = account.give(GrantKind.PRORATION, credits, period.end)
-    journal.write(EntryKind.PRORATION, key, now, account, draws, description=description)
+    journal.write(EntryKind.PRORATION, key, now, account, draws, description=description, change=change)

@@ -4,8 +4,8 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any
-from zlib import crc32
 
 from botocore.exceptions import ConnectionError as NoConnection
 from botocore.exceptions import HTTPClientError
@@ -29,19 +29,18 @@ from credits.ledger.store import (
     AccountKey,
     Cancelled,
     Collided,
+    Due,
     EntryKey,
     Place,
     Span,
     Throttled,
     Unanswered,
+    due_shard,
     moment,
 )
 from credits.ledger.tables import LISTING, AccountItem, EntryItem, Tables
 
 Item = dict[str, dict[str, str]]
-
-DUE_SHARDS = 16
-"""How many workers can renew side by side. A shard is a partition of the `due` index."""
 
 THROTTLES = frozenset(
     {
@@ -65,7 +64,7 @@ UNANSWERED = frozenset(
         *("500", "502", "503", "504"),
     }
 )
-NESTED = ("draws", "after")
+NESTED = ("draws", "after", "change")
 CONDITION = "ConditionalCheckFailed"
 
 
@@ -78,7 +77,7 @@ class DynamoStore:
 
     def read(self, *keys: AccountKey | EntryKey) -> Sequence[Any]:
         """See `Store.read`. One item is a GetItem, several are a BatchGetItem, both consistent."""
-        with _told_in_our_words():
+        with told_in_our_words():
             if len(keys) == 1:
                 return [self._read_one(keys[0])]
             found = self._read_many(keys)
@@ -115,7 +114,7 @@ class DynamoStore:
             page_size=limit,
             last_evaluated_key=start,
         )
-        with _told_in_our_words():
+        with told_in_our_words():
             return [_decoded_entry(row) for row in rows]
 
     def accounts(self, *, limit: int, beyond: tuple[str, str] | None = None) -> Sequence[Account]:
@@ -125,9 +124,22 @@ class DynamoStore:
         rows = items.by_opening.query(
             LISTING, scan_index_forward=False, limit=limit, page_size=limit, last_evaluated_key=start
         )
-        with _told_in_our_words():
+        with told_in_our_words():
             keys = [AccountKey(row.account_id) for row in rows]
         return [account for account in self.read(*keys) if account] if keys else []
+
+    def due(self, shard: str, *, until: datetime, limit: int, beyond: Due | None = None) -> Sequence[Due]:
+        """See `History.due`. One query of the index, which has the keys and nothing else."""
+        key = {"due_shard": shard, "due_at": to_text(beyond.due_at), "account_id": beyond.book_id} if beyond else None
+        rows = self._tables.accounts.due.query(
+            shard,
+            range_key_condition=AccountItem.due_at <= to_text(until),
+            limit=limit,
+            page_size=limit,
+            last_evaluated_key=_start(key) if key else None,
+        )
+        with told_in_our_words():
+            return [Due(from_text(row.due_at), row.account_id) for row in rows]
 
     # Items are written in DynamoDB's own notation: through a model, a charge would spend a third more of its own time.
 
@@ -212,11 +224,6 @@ def _start(key: Mapping[str, str]) -> dict[str, dict[str, str]]:
     return {name: {"S": value} for name, value in key.items()}
 
 
-def due_shard(account_id: str) -> str:
-    """The shard of the `due` index in which the account waits."""
-    return f"{crc32(account_id.encode()) % DUE_SHARDS:02d}"
-
-
 def _account_item(account: Account) -> Item:
     return _item(
         {
@@ -262,7 +269,15 @@ def _decoded_account(item: AccountItem) -> Account:
 
 
 def _decoded_entry(item: EntryItem) -> Entry:
-    record: Record = {name: value for name, value in item.attribute_values.items() if value is not None}
+    return _entry({name: value for name, value in item.attribute_values.items() if value is not None})
+
+
+def entry_from_image(image: Mapping[str, Any]) -> Entry:
+    """The entry of a stream record's NewImage, which is in DynamoDB's own notation."""
+    return _entry({name: int(value["N"]) if "N" in value else value["S"] for name, value in image.items()})
+
+
+def _entry(record: Record) -> Entry:
     at, seq = record.pop("moment").split("#")
     record |= {"at": at, "seq": int(seq)}
     record |= {name: json.loads(record[name]) for name in NESTED if name in record}
@@ -272,7 +287,8 @@ def _decoded_entry(item: EntryItem) -> Entry:
 
 
 @contextmanager
-def _told_in_our_words() -> Iterator[None]:
+def told_in_our_words() -> Iterator[None]:
+    """What goes wrong inside is told in the errors of `store`; a failure that no retry helps stays itself."""
     try:
         yield
     except PynamoDBException as error:

@@ -1,16 +1,17 @@
 """The store in memory: for simulations and fast tests. Same contract, same answers; nothing outlives the process."""
 
-from bisect import insort
+from bisect import bisect_right, insort
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 from threading import Lock
 from typing import Any
 
 from credits.domain.account import Account
 from credits.domain.entry import Entry
-from credits.domain.instant import to_text
+from credits.domain.instant import from_text, to_text
 from credits.domain.journal import Posting
-from credits.ledger.store import AccountKey, Cancelled, EntryKey, Place, Span, place
+from credits.ledger.store import AccountKey, Cancelled, Due, EntryKey, Place, Span, due_shard, place
 
 
 class MemoryStore:
@@ -20,6 +21,7 @@ class MemoryStore:
         self._accounts: dict[str, Account] = {}
         self._entries: dict[tuple[str, str], Entry] = {}
         self._places: dict[str, list[tuple[str, str, str]]] = {}
+        self._due: dict[str, list[tuple[str, str]]] = {}
         self._lock = Lock()
 
     def read(self, *keys: AccountKey | EntryKey) -> Sequence[Any]:
@@ -51,6 +53,10 @@ class MemoryStore:
                 self._entries[entry.book_id, entry.key] = entry
                 insort(self._places.setdefault(entry.account_id, []), _sort_key(entry))
             for book in posting.books:
+                waiting = self._due.setdefault(due_shard(book.account_id), [])
+                if before := self._accounts.get(book.book_id):
+                    waiting.remove(_waiting(before))
+                insort(waiting, _waiting(book))
                 self._accounts[book.book_id] = replace(book, version=book.version + 1)
 
     def entries(
@@ -75,6 +81,18 @@ class MemoryStore:
         with self._lock:
             newest = sorted(self._accounts.values(), key=_opening, reverse=True)
         return [account for account in newest if beyond is None or _opening(account) < beyond][:limit]
+
+    def due(self, shard: str, *, until: datetime, limit: int, beyond: Due | None = None) -> Sequence[Due]:
+        """See `History.due`."""
+        with self._lock:
+            waiting = self._due.get(shard, [])
+            first = bisect_right(waiting, (to_text(beyond.due_at), beyond.book_id)) if beyond else 0
+            found = waiting[first : first + limit]
+        return [Due(from_text(due_at), account_id) for due_at, account_id in found if due_at <= to_text(until)]
+
+
+def _waiting(account: Account) -> tuple[str, str]:
+    return to_text(account.due_at()), account.account_id
 
 
 def _opening(account: Account) -> tuple[str, str]:

@@ -8,11 +8,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, overload
+from zlib import crc32
 
 from credits.domain.account import Account
 from credits.domain.entry import Entry
 from credits.domain.instant import to_text
 from credits.domain.journal import Posting
+
+DUE_SHARDS = 16
+"""How many workers can renew side by side. A shard is a partition of the `due` index."""
 
 
 class StoreError(Exception):
@@ -87,6 +91,14 @@ class Place:
     key: str
 
 
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A book that waits for time: its id, and the instant from which it is due. Also where a page of them ended."""
+
+    due_at: datetime
+    book_id: str
+
+
 class Store(Protocol):
     """The two operations through which every balance changes."""
 
@@ -119,9 +131,21 @@ class History(Protocol):
     def accounts(self, *, limit: int, beyond: tuple[str, str] | None = None) -> Sequence[Account]:
         """At most `limit` accounts, newest first, beginning after `beyond`, an (opened_at, account_id)."""
 
+    def due(self, shard: str, *, until: datetime, limit: int, beyond: Due | None = None) -> Sequence[Due]:
+        """At most `limit` accounts of the shard that are due at `until` or before it, the longest waiting first,
+        beginning after `beyond`. Accounts that are due later are not touched, however many there are.
+
+        Raises Throttled or Unanswered.
+        """
+
 
 class Ledger(Store, History, Protocol):
     """A whole store."""
+
+
+def due_shard(account_id: str) -> str:
+    """The shard of the `due` index in which the account waits."""
+    return f"{crc32(account_id.encode()) % DUE_SHARDS:02d}"
 
 
 def moment(at: datetime, seq: int) -> str:

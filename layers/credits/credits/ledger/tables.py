@@ -1,8 +1,9 @@
 """The ledger's two tables, defined once: local stacks and tests create them from here, and a test holds template.yaml
 to it.
 
-Every item keeps what it is in plain attributes, but for `state` and `after` (the record of an account) and `draws`:
-those are JSON text, which is as readable, and for the client several times faster to write and read than nested maps.
+Every item keeps what it is in plain attributes, but for `state` and `after` (the record of an account), `draws` and
+`change`: those are JSON text, which is as readable, and for the client several times faster to write and read than
+nested maps.
 """
 
 from collections.abc import Iterable
@@ -123,6 +124,7 @@ class EntryItem(Model):
     model = UnicodeAttribute(null=True)
     tool = UnicodeAttribute(null=True)
     description = UnicodeAttribute(null=True)
+    change = UnicodeAttribute(null=True)
     after = UnicodeAttribute()
     catalog_version = UnicodeAttribute()
     lines = NumberAttribute(null=True)

@@ -22,7 +22,7 @@ from hashlib import sha256
 from http import HTTPStatus
 from time import perf_counter
 from typing import Annotated, Any, Final
-from urllib.parse import unquote
+from urllib.parse import quote, unquote, urlencode
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError, ResponseValidationError
@@ -118,6 +118,12 @@ class Api(APIGatewayHttpResolver):
         caller: Caller = self.context["caller"]
         caller.require(scope, account_id)
 
+    def next_page(self, cursor: str) -> str:
+        """The header Link (RFC 8288) to the page at the cursor: this request's path and query otherwise."""
+        event = self.current_event
+        query = urlencode({**event.query_string_parameters, "cursor": cursor})
+        return f'<{quote(event.path)}?{query}>; rel="next"'
+
     def _problem(self, error: CreditsError) -> Response[str]:
         fields = {name: _plain(value) for name, value in error.fields.items() if value is not None}
         if error.http_status == HTTPStatus.PAYMENT_REQUIRED or error.code == "not_in_plan":
@@ -174,12 +180,16 @@ def answers(body: type[BaseModel], *statuses: HTTPStatus, refuses: Set[HTTPStatu
         status.value: {"description": status.phrase, "content": {JSON: {"model": body}}}
         for status in statuses or (HTTPStatus.OK,)
     }
+    return good | problems(refuses=refuses)
+
+
+def problems(*, refuses: Set[HTTPStatus] = frozenset()) -> dict[int, Any]:
+    """The part of a route's `responses` that are problems: those of every route, and what this one `refuses` with."""
     always = {HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.SERVICE_UNAVAILABLE}
-    bad = {
+    return {
         status.value: {"description": status.phrase, "content": {PROBLEM_JSON: {"model": Problem}}}
         for status in sorted(always | refuses)
     }
-    return good | bad
 
 
 def _readable(event: Event) -> Event:

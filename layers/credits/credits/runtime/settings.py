@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from typing import Self
 
 
 class MissingSetting(Exception):
@@ -25,7 +26,7 @@ class Settings:
     aws_region: str
 
     @classmethod
-    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
         """The settings, or MissingSetting with the first name that is absent or empty."""
         values: dict[str, str] = {}
         for each in fields(cls):

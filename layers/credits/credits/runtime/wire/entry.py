@@ -4,8 +4,9 @@ from typing import Literal
 
 from pydantic import Field
 
+from credits.domain.entry import ChangeStatus, EntryKind
 from credits.domain.entry import Entry as LedgerEntry
-from credits.domain.entry import EntryKind
+from credits.domain.entry import PlanChange as LedgerPlanChange
 from credits.domain.grant import GrantKind
 from credits.domain.instant import to_text
 from credits.ledger.read import charge_id
@@ -20,6 +21,29 @@ class Draw(Answer):
     grant_id: str
     kind: GrantKind
     credits: int
+
+
+class PlanChange(Answer):
+    """A change of plan or seats that the entry makes, announces, or calls off."""
+
+    from_plan: str
+    from_seats: int
+    to_plan: str
+    to_seats: int
+    at: Instant = Field(description="When it applies; of one that was called off, when it would have.")
+    status: ChangeStatus
+
+    @classmethod
+    def of(cls, change: LedgerPlanChange) -> "PlanChange":
+        """The change as it is shown."""
+        return cls(
+            from_plan=change.from_plan,
+            from_seats=change.from_seats,
+            to_plan=change.to_plan,
+            to_seats=change.to_seats,
+            at=to_text(change.at),
+            status=change.status,
+        )
 
 
 class Entry(Answer):
@@ -43,6 +67,7 @@ class Entry(Answer):
     model: str | None
     tool: str | None
     description: str | None
+    change: PlanChange | None
     draws: list[Draw]
     catalog_version: str
     prev_hash: str
@@ -70,6 +95,7 @@ class Entry(Answer):
             model=entry.model,
             tool=entry.tool,
             description=entry.description,
+            change=PlanChange.of(entry.change) if entry.change else None,
             draws=[Draw(grant_id=draw.grant_id, kind=draw.kind, credits=draw.credits) for draw in entry.draws],
             catalog_version=entry.catalog_version,
             prev_hash=entry.prev_hash,

@@ -1,0 +1,1 @@
+"""Usage: read models folded from ledger entries, and what is read from them. Deleted, they are rebuilt identically."""
