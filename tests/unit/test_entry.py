@@ -226,7 +226,7 @@ def test_the_check_of_an_entry_finds_a_missing_one_before_it() -> None:
     assert list(check(book.entries[0], book.entries[2])) == [
         "seq 3 follows 1",
         "prev_hash is not the hash of the entry before",
-        "grant g2 holds 299, the entries leave -1",
+        "grant g2 has 299 remaining, the entries leave -1",
     ]
 
 

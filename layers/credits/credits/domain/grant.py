@@ -51,8 +51,10 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Draw:
-    """What one entry moved in one grant: `credits` is signed, negative for credits that left.
+    """What one entry moved in one grant. All three amounts are signed: `credits` is the change of what can be spent,
+    negative for credits that left; `held` and `frozen` are those of what is set aside.
 
+    Credits that are set aside have left one and come to another (`-75, held=75`); spent ones have only left.
     It says enough of the grant (kind, expiry) to give the credits back after the grant itself has left the book.
     """
 
@@ -60,6 +62,8 @@ class Draw:
     kind: GrantKind
     credits: int
     expires_at: datetime | None = None
+    held: int = 0
+    frozen: int = 0
 
 
 def burn_order(grants: Sequence[Grant]) -> list[Grant]:

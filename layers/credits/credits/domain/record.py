@@ -217,13 +217,18 @@ def _draw_to_record(draw: Draw, *, known: bool) -> Record:
     record: Record = {"grant": draw.grant_id, "kind": draw.kind.value, "credits": draw.credits}
     if draw.expires_at and not known:
         record["expires_at"] = to_text(draw.expires_at)
+    if draw.held:
+        record["held"] = draw.held
+    if draw.frozen:
+        record["frozen"] = draw.frozen
     return record
 
 
 def _draw_from_record(record: Record, grants: Mapping[str, Grant]) -> Draw:
     known = grants.get(record["grant"])
     expires_at = known.expires_at if known else _instant(record.get("expires_at"))
-    return Draw(record["grant"], GrantKind(record["kind"]), record["credits"], expires_at)
+    kind, held, frozen = GrantKind(record["kind"]), record.get("held", 0), record.get("frozen", 0)
+    return Draw(record["grant"], kind, record["credits"], expires_at, held, frozen)
 
 
 def _change_to_record(change: PlanChange) -> Record:

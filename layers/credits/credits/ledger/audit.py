@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from credits.domain.account import GENESIS, Account
 from credits.domain.entry import Entry
+from credits.domain.grant import Grant
 from credits.domain.record import chain_hash, entry_to_record, state_to_record
 from credits.errors import AccountNotFound
 from credits.ledger.read import answering
@@ -20,6 +21,8 @@ ENTRIES_AT_ONCE = 500
 LAG_SECONDS = 0.1
 LOOKS_AGAIN = 3
 """An index is behind its table for milliseconds; an entry that is missing after this long is missing."""
+
+PARTS = ("remaining", "held", "frozen")
 
 MOST_PROBLEMS = 100
 """A broken chain breaks every check after it; the first problems are the ones to read."""
@@ -95,17 +98,24 @@ def check(last: Entry | None, entry: Entry) -> Iterator[str]:
 
 def _check_grants(before: Account | None, entry: Entry) -> Iterator[str]:
     """Each grant moves by its draws and by nothing else: granted = remaining + held + frozen + spent + expired."""
-    expected = {grant.id: grant.remaining for grant in before.grants} if before else {}
+    nothing = (0, 0, 0)
+    expected = {grant.id: _parts(grant) for grant in before.grants} if before else {}
     for draw in entry.draws:
-        expected[draw.grant_id] = expected.get(draw.grant_id, 0) + draw.credits
-    actual = {grant.id: grant.remaining for grant in entry.after.grants}
+        remaining, held, frozen = expected.get(draw.grant_id, nothing)
+        expected[draw.grant_id] = remaining + draw.credits, held + draw.held, frozen + draw.frozen
+    actual = {grant.id: _parts(grant) for grant in entry.after.grants}
     for grant_id in sorted(expected.keys() | actual.keys()):
-        should, has = expected.get(grant_id, 0), actual.get(grant_id, 0)
-        if should != has:
-            yield f"grant {grant_id} holds {has}, the entries leave {should}"
+        should, has = expected.get(grant_id, nothing), actual.get(grant_id, nothing)
+        for part, leaves, holds in zip(PARTS, should, has, strict=True):
+            if leaves != holds:
+                yield f"grant {grant_id} has {holds} {part}, the entries leave {leaves}"
     for grant in entry.after.grants:
-        if not 0 <= grant.remaining <= grant.credits:
-            yield f"grant {grant.id} holds {grant.remaining} of {grant.credits}"
+        if min(_parts(grant)) < 0 or sum(_parts(grant)) > grant.credits:
+            yield f"grant {grant.id} has {_parts(grant)} of {grant.credits}"
+
+
+def _parts(grant: Grant) -> tuple[int, int, int]:
+    return grant.remaining, grant.held, grant.frozen
 
 
 def check_item(last: Entry | None, account: Account) -> Iterator[str]:
