@@ -10,6 +10,7 @@ from pynamodb.models import Model
 
 from credits.access.keys import KeyItem
 from credits.ledger.tables import AccountItem, EntryItem, bind, connect, create_missing
+from credits.payments.tables import StripeEventItem
 from credits.usage.tables import UsageItem
 from tests.template.document import document, resources
 
@@ -17,6 +18,7 @@ MODELS: dict[str, type[Model]] = {
     "AccountsTable": AccountItem,
     "EntriesTable": EntryItem,
     "KeysTable": KeyItem,
+    "StripeEventsTable": StripeEventItem,
     "UsageTable": UsageItem,
 }
 
@@ -32,7 +34,9 @@ def test_a_table_is_deployed_as_the_code_creates_it(table: str) -> None:
     with mock_aws():
         connection = connect(region="us-east-1")
         create_missing([bind(MODELS[table], table, connection)])
-        created = boto3.client("dynamodb", region_name="us-east-1").describe_table(TableName=table)["Table"]
+        dynamodb = boto3.client("dynamodb", region_name="us-east-1")
+        created: Any = dynamodb.describe_table(TableName=table)["Table"]
+        created |= dynamodb.describe_time_to_live(TableName=table)
     assert _shape(resources("AWS::DynamoDB::Table")[table]) == _shape(created)
 
 
@@ -60,6 +64,7 @@ def test_tables_that_hold_money_outlive_their_stack() -> None:
         "AccountsTable": ("RetainExceptOnCreate", "Retain"),
         "EntriesTable": ("RetainExceptOnCreate", "Retain"),
         "KeysTable": ("Delete", "Retain"),
+        "StripeEventsTable": ("Delete", "Retain"),
         "UsageTable": ("Delete", "Delete"),
     }
 
@@ -80,7 +85,13 @@ def _shape(table: Mapping[str, Any]) -> dict[str, Any]:
         },
         "local indexes": table.get("LocalSecondaryIndexes", []),
         "stream": table.get("StreamSpecification", {}).get("StreamViewType"),
+        "forgets by": _ttl(table).get("AttributeName"),
     }
+
+
+def _ttl(table: Mapping[str, Any]) -> Mapping[str, Any]:
+    ttl: Mapping[str, Any] = table.get("TimeToLiveSpecification") or table.get("TimeToLiveDescription") or {}
+    return ttl
 
 
 def _keys(schema: list[dict[str, str]]) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from typing import Self
 
 
@@ -12,7 +12,8 @@ class MissingSetting(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The settings of a stage. Each is the environment variable of the same name in capitals.
+    """The settings of a stage. Each is the environment variable of the same name in capitals; one that has a default
+    may be absent or empty.
 
     - `accounts_table`, `entries_table`, `keys_table`: table names.
     - `upgrade_url`: where people upgrade or buy a pack; refusals carry it.
@@ -31,7 +32,22 @@ class Settings:
         values: dict[str, str] = {}
         for each in fields(cls):
             name = each.name.upper()
-            if not environment.get(name):
+            if environment.get(name):
+                values[each.name] = environment[name]
+            elif each.default is MISSING:
                 raise MissingSetting(name)
-            values[each.name] = environment[name]
         return cls(**values)
+
+
+@dataclass(frozen=True, slots=True)
+class StripeSettings(Settings):
+    """The settings of every function that speaks to Stripe.
+
+    - `stripe_secret_id`: the secret in Secrets Manager that holds the API key and what signs webhooks.
+    - `stripe_events_table`: the name of the table of events, customers and tickets.
+    - `stripe_api_base`: the origin of a stand-in for Stripe; none is Stripe itself.
+    """
+
+    stripe_secret_id: str
+    stripe_events_table: str
+    stripe_api_base: str | None = None
