@@ -18,7 +18,8 @@ from credits.runtime.stage import Stage
 from credits.runtime.wire.audit import Audit
 from credits.runtime.wire.entry import Entry, EntryPage
 from credits.runtime.wire.shape import ID, Id
-from credits.runtime.wire.usage import CSV, ConversationPage, OpenConversation, Usage, csv_page
+from credits.runtime.wire.usage import CSV, ConversationPage, Insights, OpenConversation, Usage, csv_page
+from credits.usage.insights import insights
 from credits.usage.report import (
     Granularity,
     Wanted,
@@ -49,6 +50,7 @@ MOST_CSV_ROWS = 500
 
 Since = Annotated[Instant | None, Query(alias="from", description="At this instant or later.")]
 Until = Annotated[Instant | None, Query(alias="to", description="Before this instant.")]
+TimeZone = Annotated[str, Query(max_length=64, description="An IANA name, such as Europe/Berlin.")]
 BOUND = "An instant with its offset, or a date: its first instant in the time zone `tz`."
 
 
@@ -66,7 +68,7 @@ def report_usage(
     until: Annotated[str | None, Query(alias="to", max_length=40, description=BOUND)] = None,
     action: Annotated[Id | None, Query()] = None,
     member: Annotated[Id | None, Query()] = None,
-    tz: Annotated[str, Query(max_length=64, description="An IANA name, such as Europe/Berlin.")] = "UTC",
+    tz: TimeZone = "UTC",
 ) -> Response[str]:
     app.allow(Scope.READ, account_id)
     account = account_now(stage.ledger, stage.catalog, account_id, clock.now())
@@ -78,6 +80,21 @@ def report_usage(
     )
     wanted = Wanted(granularity, begins, ends, zone, action, member)
     return answer(HTTPStatus.OK, Usage.of(report(rollups, account_id, wanted)))
+
+
+@app.get(
+    "/v1/accounts/<account_id>/insights",
+    summary="Read insights",
+    description="The burn rate of the last seven days, when the credits run out at this rate, and the product's tips "
+    "with what following them would have saved in the last thirty. It lags the ledger by a moment.",
+    responses=answers(Insights, refuses={HTTPStatus.NOT_FOUND}),
+)
+def read_insights(account_id: AccountId, tz: TimeZone = "UTC") -> Response[str]:
+    app.allow(Scope.READ, account_id)
+    now = clock.now()
+    zone = zone_named(tz)
+    account = account_now(stage.ledger, stage.catalog, account_id, now)
+    return answer(HTTPStatus.OK, Insights.of(insights(rollups, stage.catalog, account, now=now), zone))
 
 
 @app.get(

@@ -83,6 +83,7 @@ def assert_all_counted(rollups: Rollups) -> None:
                 "12:30": {"message": Tally(3, 3), "ai_response": Tally(4, 0)},
                 "12:45": {"web_fetch": Tally(5, 5)},
             },
+            {"12:00": 1, "12:30": 1},
         ),
         "member#alice#2026-11-23": Day(
             "member#alice#2026-11-23",
@@ -192,7 +193,7 @@ def test_what_touches_more_items_than_a_transaction_has_room_for_takes_several(r
     assert project(store, rollups, written(store)) == {}
 
     assert len(rollups.conversations("acme", limit=1_000)) == 250
-    assert len(stored(rollups)) == 252
+    assert len(stored(rollups)) == 502  # a conversation and its thread each, the day, the watermark
     assert rollups.watermark("acme", "acme").seq == 252
 
 
@@ -312,6 +313,18 @@ def ledgers_sums(entries: Sequence[Entry], *names: str) -> Mapping[tuple[Any, ..
     return sums
 
 
+def runs_in(entries: Sequence[Entry]) -> int:
+    """How many messages came more than a minute after the one before of their thread and day, says the ledger."""
+    last: dict[tuple[Any, ...], Any] = {}
+    runs = 0
+    for entry in entries:
+        if entry.kind == "charge" and entry.action == "message":
+            thread = (entry.at.date(), entry.conversation_id, None if entry.conversation_id else entry.member_id)
+            runs += thread not in last or entry.at - last[thread] > MINUTE
+            last[thread] = entry.at
+    return runs
+
+
 def test_10_000_records_in_random_batches_with_repeats_and_crashes_add_up_to_the_ledger(rollups: Rollups) -> None:
     dice = random.Random(20261123)
     store = MemoryStore()
@@ -368,6 +381,7 @@ def test_10_000_records_in_random_batches_with_repeats_and_crashes_add_up_to_the
         assert {(each.conversation_id,): each.credits for each in conversations} == ledgers_sums(
             book, "conversation_id"
         )
+        assert sum(sum(day.runs.values()) for day in days) == runs_in(book)
         assert rollups.watermark(account_id, account_id).seq == len(book)
     before = stored(rollups)
     for account_id in accounts:
@@ -389,3 +403,20 @@ def test_a_day_item_stays_small_however_busy_the_day(rollups: Rollups) -> None:
 
     (counts,) = [item["counts"]["S"] for (_, key), item in stored(rollups).items() if key == "day#2026-11-24"]
     assert len(counts) < 20_000
+
+
+def test_a_threads_item_stays_small_however_long_its_runs_are_kept_apart(rollups: Rollups) -> None:
+    midnight = NOON + timedelta(hours=12)
+    store = MemoryStore()
+    opened(store)
+    moved_to(store, "team", "team")
+    for number in range(1_415):
+        charged(store, f"k{number}", at=midnight + number * timedelta(seconds=61))
+
+    project(store, rollups, written(store))
+
+    (counts,) = [
+        item["counts"]["S"] for (_, key), item in stored(rollups).items() if key.startswith("thread#2026-11-24")
+    ]
+    assert len(counts) < 32_000
+    assert sum(rollups.days("acme", "2026-11-24", "2026-11-24")[0].runs.values()) == 1_415

@@ -254,7 +254,72 @@ def test_a_download_that_cannot_be_is_400(stack: Stack, path: str, query: dict[s
     assert refusal(stack, f"{path}/entries.csv", **query) == (400, "invalid_request", next(iter(query)))
 
 
-@pytest.mark.parametrize("route", ["usage", "conversations", "conversations/chat-1", "entries.csv"])
+def test_insights_tell_the_rate_where_it_leads_and_what_the_tips_would_have_saved(stack: Stack) -> None:
+    path = stack.opened()
+    for number, seconds in enumerate([0, 20, 40, 300]):
+        stack.now = NOON + timedelta(seconds=seconds)
+        stack.charged(path, f"k{number}", quantity=5, conversation_id="chat-1")
+    stack.charged(path, "k4", action="web_fetch", quantity=10)
+    counted(stack, path)
+    stack.now = NOON + 36 * HOUR
+
+    answer = stack.call("GET", f"{path}/insights", query={"tz": "America/New_York"})
+
+    assert answer.status == 200
+    assert answer.body == {
+        "forecast": {
+            "outlook": "runs_out",
+            "credits_per_day": 20.0,
+            "used": 30,
+            "from": "2026-11-23T07:00:00.000-05:00",
+            "to": "2026-11-24T19:00:00.000-05:00",
+            "remaining": 270,
+            "runs_out_at": "2026-12-08T07:00:00.000-05:00",
+            "resets_at": "2026-12-23T07:00:00.000-05:00",
+        },
+        "tips_since": "2026-11-23T07:00:00.000-05:00",
+        "tips": [
+            {
+                "id": "combine_requests",
+                "text": "Combine related requests into one message: three messages cost 3 and more, one combined "
+                "message costs 1 plus tools.",
+                "count": 18,
+                "credits_saved": 18,
+            },
+            {
+                "id": "simple_model",
+                "text": "Use GPT 5.1 for simple tasks; keep advanced models for complex reasoning.",
+                "count": None,
+                "credits_saved": None,
+            },
+            {
+                "id": "web_search",
+                "text": "Turn web search on only when it is needed: each URL costs a credit.",
+                "count": 10,
+                "credits_saved": 10,
+            },
+            {
+                "id": "weekly_look",
+                "text": "Look at usage weekly, to know the pattern before running out.",
+                "count": None,
+                "credits_saved": None,
+            },
+        ],
+    }
+
+
+def test_insights_of_an_account_that_used_nothing(stack: Stack) -> None:
+    forecast = stack.call("GET", f"{stack.opened()}/insights").body["forecast"]
+
+    assert (forecast["outlook"], forecast["credits_per_day"], forecast["runs_out_at"]) == ("unused", 0.0, None)
+    assert forecast["resets_at"] == "2026-12-23T12:00:00.000Z"
+
+
+def test_insights_in_a_time_zone_that_is_none_are_400(stack: Stack, path: str) -> None:
+    assert refusal(stack, f"{path}/insights", tz="Mars/Olympus") == (400, "invalid_request", "tz")
+
+
+@pytest.mark.parametrize("route", ["usage", "insights", "conversations", "conversations/chat-1", "entries.csv"])
 def test_an_account_that_is_not_there_has_no_usage(stack: Stack, route: str) -> None:
     answer = stack.call("GET", f"/v1/accounts/nobody/{route}")
 

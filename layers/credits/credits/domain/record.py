@@ -18,7 +18,7 @@ from credits.domain.instant import from_text, to_text
 Record = dict[str, Any]
 
 
-def to_json(value: Record | list[Record]) -> str:
+def to_json(value: Record | list[Any]) -> str:
     """The one JSON text of a record: keys sorted, no spaces, UTF-8 as it is. What is hashed, and what is stored."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 

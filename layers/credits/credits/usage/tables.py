@@ -17,7 +17,7 @@ from credits.domain.instant import from_text, to_text
 from credits.domain.record import to_json
 from credits.ledger.dynamo import told_in_our_words
 from credits.ledger.tables import OnDemand, bind
-from credits.usage.fold import Conversation, Day, Rollup, Tallies, Tally, day_key
+from credits.usage.fold import Conversation, Day, Rollup, Run, Tallies, Tally, Thread, day_key
 
 MOST_ITEMS_OF_A_COMMIT = 100
 """DynamoDB's limit for one transaction."""
@@ -42,7 +42,8 @@ class Recent(GlobalSecondaryIndex["UsageItem"]):
 
 
 class UsageItem(Model):
-    """One item of an account: a rollup, or the watermark of a book. `counts` is JSON text, canonical like a record."""
+    """One item of an account: a rollup, or the watermark of a book. `counts` and `runs` are JSON text, canonical like a
+    record."""
 
     class Meta(OnDemand):
         pass
@@ -50,6 +51,7 @@ class UsageItem(Model):
     account_id = UnicodeAttribute(hash_key=True)
     key = UnicodeAttribute(range_key=True)
     counts = UnicodeAttribute(null=True)
+    runs = UnicodeAttribute(null=True)
     title = UnicodeAttribute(null=True)
     titled = UnicodeAttribute(null=True)
     first_at = UnicodeAttribute(null=True)
@@ -193,13 +195,18 @@ def _item(items: type[UsageItem], account_id: str, rollup: Rollup) -> UsageItem:
     if isinstance(rollup, Conversation):
         item.title, item.titled = rollup.title, rollup.titled or None
         item.first_at, item.last_at = to_text(rollup.first_at), to_text(rollup.last_at)
+    if isinstance(rollup, Day) and rollup.runs:
+        item.runs = to_json(dict(rollup.runs))
     return item
 
 
 def _rollup(item: UsageItem) -> Rollup:
     counts = json.loads(item.counts)
+    if item.key.startswith("thread#"):
+        return Thread(item.key, tuple(Run(*run) for run in counts))
     if not item.last_at or not item.first_at:
-        return Day(item.key, {quarter: _tallies(each) for quarter, each in counts.items()})
+        quarters = {quarter: _tallies(each) for quarter, each in counts.items()}
+        return Day(item.key, quarters, json.loads(item.runs) if item.runs else {})
     return Conversation(
         item.key, _tallies(counts), from_text(item.first_at), from_text(item.last_at), item.title, item.titled or ""
     )
@@ -208,6 +215,8 @@ def _rollup(item: UsageItem) -> Rollup:
 def _counts(rollup: Rollup) -> str:
     if isinstance(rollup, Conversation):
         return to_json(_numbers(rollup.actions))
+    if isinstance(rollup, Thread):
+        return to_json([[run.first_ms, run.last_ms, run.messages] for run in rollup.runs])
     return to_json({quarter: _numbers(tallies) for quarter, tallies in rollup.quarters.items()})
 
 

@@ -3,7 +3,7 @@
 import csv
 import io
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, tzinfo
 from typing import Final
 
 from pydantic import ConfigDict, Field
@@ -17,6 +17,8 @@ from credits.runtime.wire.entry import Entry
 from credits.runtime.wire.shape import Answer, Instant
 from credits.usage.fold import Conversation as Rollup
 from credits.usage.fold import Tallies
+from credits.usage.insights import Insights as DrawnInsights
+from credits.usage.insights import Outlook
 from credits.usage.report import Granularity, Report, named
 
 
@@ -108,6 +110,77 @@ class OpenConversation(Conversation):
         """The conversation and a page of its entries as they are shown."""
         return cls(
             **dict(Conversation.of(rollup)), entries=[Entry.of(entry) for entry in page.items], cursor=page.cursor
+        )
+
+
+class Forecast(Answer):
+    """How fast credits go, and how long they last at this rate."""
+
+    # `from` is a word of Python's.
+    model_config = ConfigDict(frozen=True, populate_by_name=True, serialize_by_alias=True)
+
+    outlook: Outlook = Field(
+        description="`runs_out` before the reset, at `runs_out_at`; `lasts` until the reset; `exhausted` already; or "
+        "`unused`: nothing was used, so there is no rate."
+    )
+    credits_per_day: float = Field(description="The rate, to a hundredth of a credit.")
+    used: int = Field(description="The credits it is drawn from: those used in the time `from` … `to`.")
+    since: Instant = Field(alias="from")
+    until: Instant = Field(alias="to")
+    remaining: int
+    runs_out_at: Instant | None = Field(
+        description="When the last credit is spent; null where that is not before the reset."
+    )
+    resets_at: Instant
+
+
+class Tip(Answer):
+    """Advice for spending less."""
+
+    id: str
+    text: str
+    count: int | None = Field(description="How often there was occasion for it; null where nothing measures that.")
+    credits_saved: int | None = Field(
+        description="What following it would have saved; null where nothing measures that."
+    )
+
+
+class Insights(Answer):
+    """Where the credits are going, and what could be saved. Instants carry the offset that the time zone has then."""
+
+    forecast: Forecast
+    tips_since: Instant = Field(description="Tips are counted from this instant on.")
+    tips: list[Tip]
+
+    @classmethod
+    def of(cls, insights: DrawnInsights, zone: tzinfo) -> "Insights":
+        """The insights as they are shown to a reader in this time zone."""
+
+        def local(instant: datetime) -> str:
+            return _local(instant.astimezone(zone))
+
+        drawn = insights.forecast
+        return cls(
+            forecast=Forecast(
+                outlook=drawn.outlook,
+                credits_per_day=round(float(drawn.credits_per_day), 2),
+                used=drawn.used,
+                since=local(drawn.since),
+                until=local(drawn.until),
+                remaining=drawn.remaining,
+                runs_out_at=local(drawn.runs_out_at) if drawn.runs_out_at else None,
+                resets_at=local(drawn.resets_at),
+            ),
+            tips_since=local(insights.advised_since),
+            tips=[
+                Tip(
+                    id=advice.tip.id,
+                    text=advice.tip.text,
+                    count=advice.count,
+                    credits_saved=advice.credits_saved,
+                )
+                for advice in insights.tips
+            ],
         )
 
 
