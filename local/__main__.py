@@ -1,8 +1,8 @@
 """`make run`: serves the stack until Ctrl-C or SIGTERM.
 
 While it answers, .local/stack.json says where: `api_url` (the origin, without /v1), `api_key` (every scope, every
-account) and `page_url` (what to open in a browser: the API's documentation). Exits 0 when it was told to stop, 1 when
-it cannot start.
+account) and `page_url` (a link to a seeded account's Usage page, good for a quarter of an hour). Exits 0 when it was
+told to stop, 1 when it cannot start.
 """
 
 import json
@@ -60,7 +60,7 @@ def interrupt(_signal: int, _frame: FrameType | None) -> None:
 def announced(stack: Stack) -> Iterator[None]:
     """Keeps stack.json for as long as the stack answers. It appears whole, by a rename."""
     draft = FOLDER / f"stack.json.{os.getpid()}"
-    facts = {"api_url": stack.url, "api_key": stack.api_key, "page_url": f"{stack.url}/docs"}
+    facts = {"api_url": stack.url, "api_key": stack.api_key, "page_url": stack.page_url}
     draft.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
     draft.chmod(0o600)
     draft.rename(STACK_FILE)

@@ -1,7 +1,9 @@
-"""The tables, queues and event buses of template.yaml: made where they are missing, and what refers to them."""
+"""The tables, queues, buses and secrets of template.yaml: made where they are missing, and what refers to them."""
 
 import contextlib
 import json
+import secrets
+import string
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,11 +17,15 @@ ACCOUNT_ID = "123456789012"
 TABLE = "AWS::DynamoDB::Table"
 QUEUE = "AWS::SQS::Queue"
 BUS = "AWS::Events::EventBus"
+SECRET = "AWS::SecretsManager::Secret"
 
 # What a table is made of. The rest (recovery, encryption, protection) is AWS's.
 TABLE_PROPERTIES = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode", "StreamSpecification")
 
 QUEUE_PROPERTIES = ("VisibilityTimeout", "MessageRetentionPeriod", "RedrivePolicy", "DelaySeconds")
+
+# How long a secret is that the template does not say it of, as in Secrets Manager.
+SECRET_LENGTH = 32
 
 # The stack's own subscription to every bus: a queue that it shows the events from.
 EVENTS_QUEUE = "local-events"
@@ -28,7 +34,7 @@ EVERY_EVENT = {"source": [{"prefix": ""}]}
 
 @dataclass(frozen=True, slots=True)
 class Aws:
-    """The clients of the stack's own AWS: DynamoDB wherever its state is kept, SQS and EventBridge on moto.
+    """The clients of the stack's own AWS: DynamoDB wherever its state is kept, the others on moto.
 
     `endpoint` is moto's. Credentials are dummies, which each of them takes.
     """
@@ -39,6 +45,7 @@ class Aws:
     streams: Any
     sqs: Any
     events: Any
+    secrets: Any
 
     @classmethod
     def at(cls, *, dynamodb: str, moto: str, region: str) -> "Aws":
@@ -50,6 +57,7 @@ class Aws:
             session.client("dynamodbstreams", endpoint_url=dynamodb),
             session.client("sqs", endpoint_url=moto),
             session.client("events", endpoint_url=moto),
+            session.client("secretsmanager", endpoint_url=moto),
         )
 
 
@@ -112,7 +120,7 @@ class Resources:
         return properties
 
     def create_missing(self, aws: Aws) -> None:
-        """Makes the tables, queues and buses that are not there, and one more queue that every event comes to."""
+        """Makes the tables, queues, buses and secrets that are not there, and a queue that every event comes to."""
         for logical_id in self._of(TABLE):
             _create_table(aws, local_name(logical_id), self._resource(logical_id).properties)
         # Dead letter queues have no redrive policy. They come first: the others name them.
@@ -124,6 +132,8 @@ class Resources:
             with contextlib.suppress(aws.events.exceptions.ResourceAlreadyExistsException):
                 aws.events.create_event_bus(Name=local_name(logical_id))
             self._subscribe(aws, local_name(logical_id))
+        for logical_id in self._of(SECRET):
+            _create_secret(aws, local_name(logical_id), self.properties(logical_id))
 
     @property
     def events_queue_url(self) -> str:
@@ -174,7 +184,7 @@ class Resources:
 
 
 def local_name(logical_id: str) -> str:
-    """What the stack calls a table or a bus: `credits-entries` for EntriesTable."""
+    """What the stack calls a table, a bus or a secret: `credits-entries` for EntriesTable."""
     return f"credits-{logical_id.removesuffix('Table').lower()}"
 
 
@@ -191,6 +201,13 @@ def _create_queue(aws: Aws, name: str, properties: Mapping[str, Any]) -> None:
     attributes = {each: properties[each] for each in QUEUE_PROPERTIES if each in properties}
     texts = {each: _text(value) for each, value in attributes.items()}
     aws.sqs.create_queue(QueueName=name, Attributes=texts)
+
+
+def _create_secret(aws: Aws, name: str, properties: Mapping[str, Any]) -> None:
+    length = properties.get("GenerateSecretString", {}).get("PasswordLength", SECRET_LENGTH)
+    generated = "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(length))
+    with contextlib.suppress(aws.secrets.exceptions.ResourceExistsException):
+        aws.secrets.create_secret(Name=name, SecretString=properties.get("SecretString", generated))
 
 
 def _text(value: Any) -> str:

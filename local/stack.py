@@ -10,7 +10,7 @@ import os
 import resource
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from credits.access.caller import Scope
@@ -24,7 +24,7 @@ from local.environments import MAX_ENVIRONMENTS, Environments
 from local.gateway import Gateway
 from local.pump import Pump
 from local.resources import Aws, Resources
-from local.seed import seed
+from local.seed import SHOWN, seed, usage_page
 from local.server import AccessLog, Server
 from local.settings import Settings
 from local.source import Say
@@ -40,8 +40,8 @@ VARIABLES = {
     "AWS_EC2_METADATA_DISABLED": "true",
 }
 
-# Parameters of template.yaml that have no default.
-PARAMETERS = {"UpgradeUrl": "http://127.0.0.1/upgrade"}
+# Parameters of template.yaml that have no default, or another here: the page may be embedded from its own origin.
+PARAMETERS = {"UpgradeUrl": "http://127.0.0.1/upgrade", "FrameAncestors": "'self'"}
 
 # Every caller holds a connection and an environment. macOS allows a process 256 open files until it asks for more.
 OPEN_FILES = 4 * MAX_ENVIRONMENTS
@@ -49,10 +49,14 @@ OPEN_FILES = 4 * MAX_ENVIRONMENTS
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """A stack that answers at `url` (the origin, without /v1); `api_key` has every scope on every account."""
+    """A stack that answers at `url` (the origin, without /v1); `api_key` has every scope on every account.
+
+    `page_url` is a link to a seeded account's Usage page, good for a quarter of an hour. Without seeding it is empty.
+    """
 
     url: str
     api_key: str
+    page_url: str = ""
 
 
 @contextmanager
@@ -109,7 +113,9 @@ def running(
         server.start(Gateway(deployed, environments, stack_clock, pump.events).answer)
         stack = Stack(f"http://127.0.0.1:{server.port}", api_key)
         if seeded:
-            seed(Client(stack.url, stack.api_key))
+            client = Client(stack.url, stack.api_key)
+            seed(client)
+            stack = replace(stack, page_url=usage_page(client, SHOWN))
         server.log = log  # the requests so far were the stack's own
         pump.start()
         started.callback(pump.stop)

@@ -80,7 +80,7 @@ class Functions:
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
         """One request. `body` is sent as JSON, bytes as they are; `key` is the Idempotency-Key; `path` as in a URL."""
-        sent = {"content-type": "application/json"}
+        sent = {"host": "credits.example", "content-type": "application/json"}
         if api_key is not None:
             sent["authorization"] = f"Bearer {api_key}"
         if key is not None:

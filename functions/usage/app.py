@@ -1,6 +1,7 @@
 """Usage: where the credits went, from the read models and from the ledger itself."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from http import HTTPStatus
 from typing import Annotated
 
@@ -8,6 +9,7 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 
 from credits.access.caller import Scope
+from credits.access.sessions import Secret, Sessions
 from credits.domain.entry import EntryKind
 from credits.ledger.audit import audit
 from credits.ledger.read import EntryFilter, account_now, entries
@@ -17,6 +19,7 @@ from credits.runtime.settings import Settings
 from credits.runtime.stage import Stage
 from credits.runtime.wire.audit import Audit
 from credits.runtime.wire.entry import Entry, EntryPage
+from credits.runtime.wire.session import OpenSession, UsageSession
 from credits.runtime.wire.shape import ID, Id
 from credits.runtime.wire.usage import CSV, ConversationPage, Insights, OpenConversation, Usage, csv_page
 from credits.usage.insights import insights
@@ -35,14 +38,23 @@ from credits.usage.tables import open_rollups
 
 @dataclass(frozen=True, slots=True)
 class UsageSettings(Settings):
-    """`usage_table`: the table of the read models."""
+    """The settings of usage.
+
+    - `usage_table`: the table of the read models.
+    - `session_secret_id`: the secret that signs links to the Usage page, in Secrets Manager.
+    """
 
     usage_table: str
+    session_secret_id: str
 
 
 stage = Stage.from_environment()
 settings = UsageSettings.from_environment()
 rollups = open_rollups(stage.ledger.connection, settings.usage_table)
+sessions = Sessions(
+    Secret(settings.session_secret_id, region=settings.aws_region),
+    lasts=timedelta(seconds=stage.catalog.policies.session_seconds),
+)
 app = Api(stage)
 
 MOST_CSV_ROWS = 500
@@ -191,6 +203,21 @@ def download_entries(
 def audit_account(account_id: AccountId) -> Response[str]:
     app.allow(Scope.READ, account_id)
     return answer(HTTPStatus.OK, Audit.of(audit(stage.ledger, account_id)))
+
+
+@app.post(
+    "/v1/accounts/<account_id>/usage-sessions",
+    summary="Link to the Usage page",
+    description="For one reader: the link shows this account alone, for a quarter of an hour.",
+    responses=answers(UsageSession, HTTPStatus.CREATED, refuses={HTTPStatus.NOT_FOUND}),
+)
+def create_usage_session(account_id: AccountId, body: OpenSession) -> Response[str]:
+    app.allow(Scope.READ, account_id)
+    zone_named(body.time_zone, "time_zone")
+    now = clock.now()
+    account_now(stage.ledger, stage.catalog, account_id, now)
+    session = sessions.open(account_id, now=now, **dict(body))
+    return answer(HTTPStatus.CREATED, UsageSession.of(session, app.origin))
 
 
 handler = app.serve

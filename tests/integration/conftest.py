@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
+import boto3
 import pytest
 from moto import mock_aws
 from pynamodb.connection import Connection
@@ -108,6 +109,8 @@ def stack_of_module(moto_connection: Connection) -> Stack:
     rollups = open_rollups(moto_connection, f"usage-{name}")
     create_missing([items])
     keys = Keys(items)
+    secret_id = f"session-{name}"
+    boto3.client("secretsmanager", region_name="us-east-1").create_secret(Name=secret_id, SecretString="s" * 64)
     functions = Functions(
         {
             "ACCOUNTS_TABLE": tables.accounts.Meta.table_name,
@@ -115,6 +118,9 @@ def stack_of_module(moto_connection: Connection) -> Stack:
             "KEYS_TABLE": items.Meta.table_name,
             "USAGE_TABLE": rollups.items.Meta.table_name,
             "UPGRADE_URL": "https://infuseos.example/upgrade",
+            "SESSION_SECRET_ID": secret_id,
+            "FRAME_ANCESTORS": "https://app.infuseos.example",
+            "PAYMENT_ORIGINS": "https://checkout.stripe.com",
         }
     )
     everything = keys.create(name="everything", scopes=list(Scope), account_id=None, now=NOON)

@@ -111,6 +111,7 @@ def _prepare(endpoint: str) -> tuple[str, Tables]:
     boto3.client("events", region_name="us-east-1", endpoint_url=endpoint).create_event_bus(Name="EventBus")
     secrets = boto3.client("secretsmanager", region_name="us-east-1", endpoint_url=endpoint)
     secrets.create_secret(Name="WebhookSecret", SecretString="c2VjcmV0IG9mIGEgdGVzdA==")
+    secrets.create_secret(Name="SessionSecret", SecretString="s" * 64)
     connection = connect(region="us-east-1", endpoint_url=endpoint)
     tables = bind_tables(connection, accounts="AccountsTable", entries="EntriesTable")
     keys = bind(KeyItem, "KeysTable", connection)

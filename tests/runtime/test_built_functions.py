@@ -1,8 +1,10 @@
 """What AWS would run answers events/*.json: built functions and layers under the Lambda Runtime Interface Emulator."""
 
 import json
+import re
 from datetime import timedelta
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -275,6 +277,27 @@ def test_the_stream_is_counted_and_reported(usage: dict[str, Any]) -> None:
 
 
 @pytest.fixture(scope="session")
+def page(story: dict[str, Answer], deployment: Deployment) -> dict[str, Answer]:  # noqa: ARG001 - it comes after
+    """A link to the Usage page, what it opens, and the first file that this refers to."""
+    link = deployment.send("usage.create_usage_session")
+    session = parse_qs(urlsplit(link.body["url"]).query)["session"][0]
+    shown = deployment.send(
+        "usage_page.show_usage", rawQueryString=f"session={session}", queryStringParameters={"session": session}
+    )
+    name = re.findall(r"/usage/assets/([^\"]+)", shown.text)[0]
+    file = deployment.send("usage_page.read_asset", rawPath=f"/usage/assets/{name}", pathParameters={"name": name})
+    return {"link": link, "page": shown, "file": file}
+
+
+def test_a_link_opens_the_page_and_the_page_its_files(page: dict[str, Answer]) -> None:
+    assert page["link"].status == 201
+    assert page["page"].status == 200
+    assert page["page"].headers["content-type"] == "text/html; charset=utf-8"
+    assert page["file"].status == 200
+    assert page["file"].headers["cache-control"] == "public, max-age=31536000, immutable"
+
+
+@pytest.fixture(scope="session")
 def alerts(story: dict[str, Answer], deployment: Deployment) -> dict[str, Any]:  # noqa: ARG001 - it comes after
     """The stream told on the bus, and a notice for a product that is not there."""
     return {name: deployment.invoke(name) for name in ("alerts.entries", "webhooks.notices")}
@@ -287,7 +310,7 @@ def test_the_stream_is_told_and_a_webhook_without_a_receiver_comes_again(alerts:
     }
 
 
-@pytest.mark.usefixtures("story", "renewals", "usage", "alerts")
+@pytest.mark.usefixtures("story", "renewals", "usage", "page", "alerts")
 @pytest.mark.parametrize("name", functions())
 def test_a_function_asks_for_what_its_policy_allows_and_for_nothing_else(deployment: Deployment, name: str) -> None:
     assert deployment.recorders[name].asked == permissions(name)

@@ -3,6 +3,8 @@
     CreditsError                      500 internal
     ├── InvalidRequest                400 invalid_request
     ├── Unauthenticated               401 unauthenticated
+    │   └── InvalidSession            401 invalid_session
+    │       └── SessionExpired        401 session_expired
     ├── PaymentRequired               402 payment_required
     ├── InsufficientCredits           402 insufficient_credits
     │   └── CreditsExhausted          402 credits_exhausted
@@ -64,6 +66,26 @@ class Unauthenticated(CreditsError):
     code = "unauthenticated"
     http_status = 401
     title = "A valid API key is required"
+
+
+class InvalidSession(Unauthenticated):
+    """The link to the Usage page has no token, or none that was signed for it. Which of the two is not told."""
+
+    code = "invalid_session"
+    title = "This link is not valid"
+
+    def __init__(self, detail: str = "This link does not open a Usage page. Ask the product for a new one.") -> None:
+        super().__init__(detail)
+
+
+class SessionExpired(InvalidSession):
+    """The link was good, and its time is over."""
+
+    code = "session_expired"
+    title = "This link has expired"
+
+    def __init__(self) -> None:
+        super().__init__("A link to the Usage page lives for a short while. Ask the product for a new one.")
 
 
 class PaymentRequired(CreditsError):

@@ -124,25 +124,15 @@ class Api(APIGatewayHttpResolver):
         query = urlencode({**event.query_string_parameters, "cursor": cursor})
         return f'<{quote(event.path)}?{query}>; rel="next"'
 
+    @property
+    def origin(self) -> str:
+        """Where this request was sent: the scheme and host that its caller knows us by."""
+        headers = self.current_event.headers
+        return f"{headers['x-forwarded-proto']}://{headers['host']}"
+
     def _problem(self, error: CreditsError) -> Response[str]:
-        fields = {name: _plain(value) for name, value in error.fields.items() if value is not None}
-        if error.http_status == HTTPStatus.PAYMENT_REQUIRED or error.code == "not_in_plan":
-            fields["upgrade_url"] = self.stage.settings.upgrade_url
-        headers: dict[str, str | list[str]] = {"Content-Type": PROBLEM_JSON}
-        if "retry_after" in fields:
-            headers["Retry-After"] = str(fields["retry_after"])
-        if error.http_status == HTTPStatus.UNAUTHORIZED:
-            headers["WWW-Authenticate"] = "Bearer"
         logger.info("refused", code=error.code)
-        body = {
-            "type": f"urn:infuseos:credits:{error.code}",
-            "title": error.title,
-            "status": error.http_status,
-            "detail": error.detail,
-            "code": error.code,
-            **fields,
-        }
-        return Response(error.http_status, PROBLEM_JSON, json.dumps(body, separators=(",", ":")), headers)
+        return problem_document(error, upgrade_url=self.stage.settings.upgrade_url)
 
     def _invalid(self, error: RequestValidationError) -> Response[str]:
         return self._problem(InvalidRequest([(_path(each["loc"]), each["msg"]) for each in error.errors()]))
@@ -155,6 +145,27 @@ class Api(APIGatewayHttpResolver):
 
     def _no_route(self, _: Exception) -> Response[str]:
         return self._problem(NotFound("There is nothing at this path."))
+
+
+def problem_document(error: CreditsError, *, upgrade_url: str) -> Response[str]:
+    """The error in the shape of RFC 9457. Refusals that an upgrade mends say where to."""
+    fields = {name: _plain(value) for name, value in error.fields.items() if value is not None}
+    if error.http_status == HTTPStatus.PAYMENT_REQUIRED or error.code == "not_in_plan":
+        fields["upgrade_url"] = upgrade_url
+    headers: dict[str, str | list[str]] = {"Content-Type": PROBLEM_JSON}
+    if "retry_after" in fields:
+        headers["Retry-After"] = str(fields["retry_after"])
+    if error.http_status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = "Bearer"
+    body = {
+        "type": f"urn:infuseos:credits:{error.code}",
+        "title": error.title,
+        "status": error.http_status,
+        "detail": error.detail,
+        "code": error.code,
+        **fields,
+    }
+    return Response(error.http_status, PROBLEM_JSON, json.dumps(body, separators=(",", ":")), headers)
 
 
 def answer(status: HTTPStatus, body: Answer, *, replayed: bool = False) -> Response[str]:

@@ -72,15 +72,15 @@ class Report:
         return sum(bucket.credits for bucket in self.buckets)
 
 
-def zone_named(name: str) -> tzinfo:
-    """The time zone with this IANA name. InvalidRequest for any other text."""
+def zone_named(name: str, field: str = "tz") -> tzinfo:
+    """The time zone with this IANA name. InvalidRequest for any other text, in this field."""
     if name == "UTC":
         return UTC
     try:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):  # unknown, not a name at all, a folder of names
         raise InvalidRequest(
-            [("tz", f"there is no time zone {name!r}; take an IANA name such as Europe/Berlin")]
+            [(field, f"there is no time zone {name!r}; take an IANA name such as Europe/Berlin")]
         ) from None
 
 
