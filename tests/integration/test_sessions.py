@@ -10,7 +10,7 @@ import boto3
 import jwt
 import pytest
 
-from credits.access.sessions import AUDIENCE, May, Secret, Session, Sessions
+from credits.access.sessions import AUDIENCE, May, Secret, SecretTooShort, Session, Sessions
 from credits.errors import Forbidden, InvalidSession, SessionExpired, Unavailable
 from tests.moves import NOON
 
@@ -290,6 +290,22 @@ def test_a_secret_that_cannot_be_read_is_unavailable_and_not_a_refusal() -> None
 
     with pytest.raises(Unavailable):
         sessions.session(signed(), NOON)
+
+
+@pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning")
+def test_nothing_is_signed_or_opened_with_a_secret_that_can_be_guessed(
+    sessions: Sessions, secret_id: str, clock: Monotonic
+) -> None:
+    rotate(secret_id, "short")
+    with pytest.raises(SecretTooShort):
+        sessions.open("acme", now=NOON)
+
+    rotate(secret_id)
+    clock.seconds = 300
+
+    assert sessions.session(signed(NEW), NOON).account_id == "acme"
+    with pytest.raises(InvalidSession):
+        sessions.session(signed("short"), NOON)
 
 
 # What a session may start

@@ -28,6 +28,9 @@ REQUIRED: Final = ("aud", "exp", "iat", "sub")
 LONGEST_TOKEN: Final = 2_000
 """Our longest, with every field full, has about 1,400 characters. What is longer is not looked at."""
 
+SHORTEST_SECRET: Final = 32
+"""As RFC 7518 asks of HS256. A secret that is empty would open everything: whoever knows it could sign with it."""
+
 SECRET_SECONDS: Final = 300.0
 """How long a secret is kept before it is read again: after a rotation, links are signed with the new one within it."""
 
@@ -65,6 +68,10 @@ class Session:
             raise Forbidden(f"This link may not start {what}.", session_needs=what.value)
 
 
+class SecretTooShort(Exception):
+    """Somebody has written a secret that can be guessed (docs/operations.md). Nothing is signed with it."""
+
+
 class Secret:
     """The secret that signs sessions, in Secrets Manager: read when it is first needed, and kept for a while.
 
@@ -92,10 +99,13 @@ class Secret:
             try:
                 answer = self._client.get_secret_value(SecretId=self._secret_id, VersionStage="AWSPREVIOUS")
             except self._client.exceptions.ResourceNotFoundException:  # it was never rotated
-                return (current,)
+                answer = {"SecretString": ""}
         except (BotoCoreError, ClientError) as error:
             raise Unavailable(retry_after_seconds=1) from error
-        return (current, answer["SecretString"])
+        if len(current) < SHORTEST_SECRET:
+            raise SecretTooShort
+        previous: str = answer["SecretString"]
+        return (current, previous) if len(previous) >= SHORTEST_SECRET else (current,)
 
     @cached_property
     def _client(self) -> Any:
