@@ -40,6 +40,7 @@ SCOPES = {
     "GET /v1/accounts/{account_id}/entries": Scope.READ,
     "GET /v1/accounts/{account_id}/entries.csv": Scope.READ,
     "GET /v1/accounts/{account_id}/audit": Scope.READ,
+    "GET /v1/accounts/{account_id}/insights": Scope.READ,
     "POST /v1/accounts/{account_id}/usage-sessions": Scope.READ,
 }
 """Every route that needs a key, and the scope it needs."""
