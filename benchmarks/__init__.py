@@ -1,1 +1,1 @@
-"""What a charge, a cold start and a renewal cost, measured in one run and shown beside the budgets."""
+"""What a charge, a cold start, a renewal and a look at history cost, measured in one run beside the budgets."""

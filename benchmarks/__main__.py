@@ -3,10 +3,11 @@
 import os
 import sys
 
-from benchmarks import charge, renewals, start
+from benchmarks import charge, history, renewals, start
 from benchmarks.figure import table
 from credits.access.keys import KeyItem
 from credits.ledger.tables import bind, bind_tables, connect, create_missing
+from credits.usage.tables import open_rollups
 from local.dynamodb import dynamodb_local
 
 ENVIRONMENT = {
@@ -34,6 +35,10 @@ def main() -> int:
         due = bind_tables(connection, accounts="bench-due-accounts", entries="bench-due-entries")
         create_missing([due.accounts, due.entries])
         figures += renewals.measure(due, database.endpoint)
+        told = bind_tables(connection, accounts="bench-history-accounts", entries="bench-history-entries")
+        rollups = open_rollups(connection, "bench-history-usage")
+        create_missing([told.accounts, told.entries, rollups.items])
+        figures += history.measure(told, rollups)
     print(table(figures))
     return 0 if all(figure.within for figure in figures) else 1
 

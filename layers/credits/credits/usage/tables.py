@@ -116,7 +116,7 @@ class Rollups:
                 transaction.save(_watermark_item(self.items, after), condition=_still(before))
                 for key, rollup in now.items():
                     transaction.save(
-                        _item(self.items, before.account_id, rollup),
+                        rollup_item(self.items, before.account_id, rollup),
                         condition=_unchanged(was.get(key)),
                     )
         except TransactWriteError as error:
@@ -190,7 +190,8 @@ def _watermark(item: UsageItem) -> Watermark:
     return Watermark(item.account_id, book_id, int(item.seq), from_text(item.at) if item.at else None)
 
 
-def _item(items: type[UsageItem], account_id: str, rollup: Rollup) -> UsageItem:
+def rollup_item(items: type[UsageItem], account_id: str, rollup: Rollup) -> UsageItem:
+    """The item that keeps a rollup of the account."""
     item = items(account_id, rollup.key, counts=_counts(rollup))
     if isinstance(rollup, Conversation):
         item.title, item.titled = rollup.title, rollup.titled or None
