@@ -22,7 +22,15 @@ SECRET = "AWS::SecretsManager::Secret"
 # What a table is made of. The rest (recovery, encryption, protection) is AWS's.
 TABLE_PROPERTIES = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode", "StreamSpecification")
 
-QUEUE_PROPERTIES = ("VisibilityTimeout", "MessageRetentionPeriod", "RedrivePolicy", "DelaySeconds")
+QUEUE_PROPERTIES = (
+    "VisibilityTimeout",
+    "MessageRetentionPeriod",
+    "RedrivePolicy",
+    "DelaySeconds",
+    "FifoQueue",
+    "DeduplicationScope",
+    "FifoThroughputLimit",
+)
 
 # How long a secret is that the template does not say it of, as in Secrets Manager.
 SECRET_LENGTH = 32
@@ -106,10 +114,10 @@ class Resources:
         return followed
 
     def queue_url(self, logical_id: str) -> str:
-        return f"{self._endpoint}/{ACCOUNT_ID}/{logical_id}"
+        return f"{self._endpoint}/{ACCOUNT_ID}/{self._queue_name(logical_id)}"
 
     def queue_arn(self, logical_id: str) -> str:
-        return f"arn:aws:sqs:{self._region}:{ACCOUNT_ID}:{logical_id}"
+        return f"arn:aws:sqs:{self._region}:{ACCOUNT_ID}:{self._queue_name(logical_id)}"
 
     def queue_url_of(self, arn: str) -> str:
         return self.queue_url(arn.rpartition(":")[2])
@@ -126,7 +134,7 @@ class Resources:
         # Dead letter queues have no redrive policy. They come first: the others name them.
         queues = sorted(self._of(QUEUE), key=lambda name: "RedrivePolicy" in self._resource(name).properties)
         for logical_id in queues:
-            _create_queue(aws, logical_id, self.properties(logical_id))
+            _create_queue(aws, self._queue_name(logical_id), self.properties(logical_id))
         aws.sqs.create_queue(QueueName=EVENTS_QUEUE)
         for logical_id in self._of(BUS):
             with contextlib.suppress(aws.events.exceptions.ResourceAlreadyExistsException):
@@ -154,6 +162,11 @@ class Resources:
         target = {"Id": EVENTS_QUEUE, "Arn": self.queue_arn(EVENTS_QUEUE)}
         aws.events.put_targets(Rule=EVENTS_QUEUE, EventBusName=bus, Targets=[target])
 
+    def _queue_name(self, logical_id: str) -> str:
+        """SQS asks for the ending of a FIFO queue; one of the stack's own that the template does not have is none."""
+        resource = self._resources.get(logical_id)
+        return f"{logical_id}.fifo" if resource and resource.properties.get("FifoQueue") else logical_id
+
     def _of(self, kind: str) -> list[str]:
         return [logical_id for logical_id, resource in self._resources.items() if resource.kind == kind]
 
@@ -172,7 +185,7 @@ class Resources:
     def _attribute(self, logical_id: str, attribute: str) -> str:
         kind = self._resource(logical_id).kind
         if kind == QUEUE:
-            attributes = {"Arn": self.queue_arn(logical_id), "QueueName": logical_id}
+            attributes = {"Arn": self.queue_arn(logical_id), "QueueName": self._queue_name(logical_id)}
         elif kind == BUS:
             name = local_name(logical_id)
             attributes = {"Arn": f"arn:aws:events:{self._region}:{ACCOUNT_ID}:event-bus/{name}", "Name": name}

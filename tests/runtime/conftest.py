@@ -92,6 +92,7 @@ def deployment(built: dict[str, BuiltFunction], tmp_path_factory: pytest.TempPat
                         "AWS_ENDPOINT_URL_SQS": recorder.endpoint,
                         "AWS_ENDPOINT_URL_EVENTBRIDGE": recorder.endpoint,
                         "AWS_ENDPOINT_URL_SECRETS_MANAGER": recorder.endpoint,
+                        "STRIPE_QUEUE_URL": "StripeQueue.fifo",  # its ending is SQS's
                         "WEBHOOK_URL": "http://127.0.0.1:9/hooks",  # a product that is not there
                         "AWS_REGION": "us-east-1",
                         "AWS_ACCESS_KEY_ID": "test",
@@ -108,10 +109,12 @@ def _prepare(endpoint: str) -> tuple[str, Tables]:
     sqs = boto3.client("sqs", region_name="us-east-1", endpoint_url=endpoint)
     for queue in ("DueQueue", "WebhookQueue"):
         sqs.create_queue(QueueName=queue)
+    sqs.create_queue(QueueName="StripeQueue.fifo", Attributes={"FifoQueue": "true"})
     boto3.client("events", region_name="us-east-1", endpoint_url=endpoint).create_event_bus(Name="EventBus")
     secrets = boto3.client("secretsmanager", region_name="us-east-1", endpoint_url=endpoint)
     secrets.create_secret(Name="WebhookSecret", SecretString="c2VjcmV0IG9mIGEgdGVzdA==")
     secrets.create_secret(Name="SessionSecret", SecretString="s" * 64)
+    secrets.create_secret(Name="StripeSecret", SecretString='{"api_key": "sk_test_1", "webhook_secret": "whsec_1"}')
     connection = connect(region="us-east-1", endpoint_url=endpoint)
     tables = bind_tables(connection, accounts="AccountsTable", entries="EntriesTable")
     keys = bind(KeyItem, "KeysTable", connection)

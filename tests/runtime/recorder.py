@@ -63,7 +63,8 @@ def demanded(target: str, request: dict[str, Any]) -> set[tuple[str, str]]:
     """The permissions that IAM asks for before a request is served."""
     service, operation = target.split(".")
     if service == "AmazonSQS":
-        return {(f"sqs:{operation.removesuffix('Batch')}", request["QueueUrl"].rsplit("/", 1)[-1])}
+        queue = request["QueueUrl"].rsplit("/", 1)[-1].removesuffix(".fifo")
+        return {(f"sqs:{operation.removesuffix('Batch')}", queue)}
     if service == "AWSEvents":
         return {(f"events:{operation}", entry["EventBusName"]) for entry in request["Entries"]}
     if service == "secretsmanager":

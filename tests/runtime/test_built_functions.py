@@ -2,7 +2,7 @@
 
 import json
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -12,6 +12,8 @@ from credits.domain.instant import to_text
 from credits.ledger.dynamo import DynamoStore, _entry_item
 from credits.ledger.store import Span
 from credits.runtime import clock
+from local.sign import signed
+from local.template import ROOT
 from tests.moves import opened
 from tests.runtime.build import BuiltFunction
 from tests.runtime.conftest import Answer, Deployment
@@ -310,7 +312,24 @@ def test_the_stream_is_told_and_a_webhook_without_a_receiver_comes_again(alerts:
     }
 
 
-@pytest.mark.usefixtures("story", "renewals", "usage", "page", "alerts")
+@pytest.fixture(scope="session")
+def webhooks(deployment: Deployment) -> dict[str, Any]:
+    """Every event of Stripe's in events/, signed for now, and one that is not."""
+    told = {}
+    for file in sorted(ROOT.glob("events/stripe_webhook.*.json")):
+        fresh = signed(json.loads(file.read_text(encoding="utf-8")), "whsec_1", now=datetime.now(UTC))
+        told[file.stem] = deployment.send(file.stem, headers=fresh["headers"])
+    told["signed long ago"] = deployment.send("stripe_webhook.invoice.paid")
+    return told
+
+
+def test_every_event_of_stripe_s_is_taken_where_it_is_signed(webhooks: dict[str, Any]) -> None:
+    assert webhooks.pop("signed long ago").body["code"] == "invalid_signature"
+    assert len(webhooks) == 26
+    assert {answer.status for answer in webhooks.values()} == {200}
+
+
+@pytest.mark.usefixtures("story", "renewals", "usage", "page", "alerts", "webhooks")
 @pytest.mark.parametrize("name", functions())
 def test_a_function_asks_for_what_its_policy_allows_and_for_nothing_else(deployment: Deployment, name: str) -> None:
     assert deployment.recorders[name].asked == permissions(name)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from credits.payments.signal import HANDLED
 from credits.runtime.settings import Settings
 from local.template import ROOT, load
 from tests.template.document import (
@@ -110,9 +111,10 @@ def test_nothing_is_traced() -> None:
 
 @each_function
 def test_a_function_s_routes_are_those_of_the_template(function: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    app = getattr(_imported(function, monkeypatch), "app", None)
+    module = _imported(function, monkeypatch)
+    app = getattr(module, "app", None)
     routes = [*app._static_routes, *app._dynamic_routes] if app else []
-    handled = {f"{route.method} {route.openapi_path}" for route in routes}
+    handled = {f"{route.method} {route.openapi_path}" for route in routes} | getattr(module, "ROUTES", set())
     assert handled == {route.key for route in load().routes if route.function.name == function}
 
 
@@ -154,7 +156,14 @@ def test_an_event_holds_no_key(event: Path) -> None:
 
 
 def test_every_route_has_an_event() -> None:
-    assert sorted(_read(event)["routeKey"] for event in REQUESTS) == sorted(route.key for route in load().routes)
+    keys = [_read(event)["routeKey"] for event in REQUESTS if not event.name.startswith("stripe_webhook.")]
+    assert sorted([*keys, "POST /stripe/webhook"]) == sorted(route.key for route in load().routes)
+
+
+def test_every_type_of_stripe_s_that_is_handled_has_an_event() -> None:
+    types = {event.stem.removeprefix("stripe_webhook."): event for event in EVENTS if "stripe_webhook" in event.name}
+    assert types.keys() == HANDLED
+    assert all(json.loads(_read(event)["body"])["type"] == kind for kind, event in types.items())
 
 
 def test_every_other_trigger_has_an_event() -> None:

@@ -126,6 +126,7 @@ def test_prod_is_protected_and_asks_before_it_changes_anything() -> None:
     assert overrides["DeletionProtection"] == "true"
     assert overrides["PointInTimeRecovery"] == "true"
     assert overrides["LogRetentionDays"] == "365"
+    assert overrides["StripeLivemode"] == "true"
 
 
 @pytest.mark.parametrize("environment", ["default", "prod"])

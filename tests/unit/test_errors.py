@@ -18,9 +18,11 @@ from credits.errors import (
     InsufficientCredits,
     InvalidRequest,
     InvalidSession,
+    InvalidSignature,
     ManagedByStripe,
     NotFound,
     NotInPlan,
+    NotQueued,
     PayloadTooLarge,
     PaymentRequired,
     SessionExpired,
@@ -35,6 +37,7 @@ RESET = utc("2026-02-10 09:00")
 ONE_OF_EACH = [
     CreditsError("something broke"),
     InvalidRequest([("action", "there is no action 'teleport'"), ("quantity", "must be 1 or more")]),
+    InvalidSignature("the header is missing"),
     Unauthenticated("a valid key is needed"),
     InvalidSession(),
     SessionExpired(),
@@ -54,6 +57,7 @@ ONE_OF_EACH = [
     PayloadTooLarge(size_bytes=300_000, limit_bytes=262_144),
     Contended(retry_after_seconds=1),
     Unavailable(retry_after_seconds=1),
+    NotQueued(retry_after_seconds=1),
 ]
 
 
@@ -68,6 +72,7 @@ def test_every_error_has_the_code_and_status_that_callers_rely_on() -> None:
     assert {error.__name__: (error.http_status, error.code) for error in tree(CreditsError)} == {
         "CreditsError": (500, "internal"),
         "InvalidRequest": (400, "invalid_request"),
+        "InvalidSignature": (400, "invalid_signature"),
         "Unauthenticated": (401, "unauthenticated"),
         "InvalidSession": (401, "invalid_session"),
         "SessionExpired": (401, "session_expired"),
@@ -87,6 +92,7 @@ def test_every_error_has_the_code_and_status_that_callers_rely_on() -> None:
         "PayloadTooLarge": (413, "payload_too_large"),
         "Contended": (429, "contended"),
         "Unavailable": (503, "unavailable"),
+        "NotQueued": (503, "not_queued"),
     }
 
 
@@ -142,6 +148,7 @@ def test_there_is_one_of_each_above() -> None:
         (PayloadTooLarge(size_bytes=9, limit_bytes=8), {"size_bytes": 9, "limit_bytes": 8}),
         (Contended(retry_after_seconds=2), {"retry_after": 2}),
         (Unavailable(retry_after_seconds=3), {"retry_after": 3}),
+        (NotQueued(retry_after_seconds=4), {"retry_after": 4}),
     ],
     ids=lambda value: type(value).__name__,
 )

@@ -2,6 +2,7 @@
 
     CreditsError                      500 internal
     ├── InvalidRequest                400 invalid_request
+    ├── InvalidSignature              400 invalid_signature
     ├── Unauthenticated               401 unauthenticated
     │   └── InvalidSession            401 invalid_session
     │       └── SessionExpired        401 session_expired
@@ -21,6 +22,7 @@
     ├── PayloadTooLarge               413 payload_too_large
     ├── Contended                     429 contended
     └── Unavailable                   503 unavailable
+        └── NotQueued                 503 not_queued
 
 An error is data: `code` names it for programs, `http_status` is what HTTP answers, `fields` are the facts a caller can
 act on, and the message says what happened and what to do. Nothing ever parses a message.
@@ -58,6 +60,14 @@ class InvalidRequest(CreditsError):
             field=first_field,
             errors=[{"field": field, "message": message} for field, message in errors],
         )
+
+
+class InvalidSignature(CreditsError):
+    """A webhook that is not signed as Stripe signs for this stack, or too long ago. Nothing of it was kept."""
+
+    code = "invalid_signature"
+    http_status = 400
+    title = "The signature is not valid"
 
 
 class Unauthenticated(CreditsError):
@@ -282,3 +292,13 @@ class Unavailable(CreditsError):
             "effect only once, so a change whose outcome is not known yet is safe to repeat.",
             retry_after=retry_after_seconds,
         )
+
+
+class NotQueued(Unavailable):
+    """The queue, or the secret that a webhook is checked with, was out of reach or not there: Stripe sends it again."""
+
+    code = "not_queued"
+    title = "The event was not queued"
+
+    def __init__(self, *, retry_after_seconds: int) -> None:
+        CreditsError.__init__(self, "Nothing of the event was kept: send it again.", retry_after=retry_after_seconds)

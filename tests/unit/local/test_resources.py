@@ -44,6 +44,8 @@ Resources:
       VisibilityTimeout: 540
       RedrivePolicy: {deadLetterTargetArn: !GetAtt DeadLetters.Arn, maxReceiveCount: 3}
   DeadLetters: {Type: "AWS::SQS::Queue"}
+  Ordered: {Type: "AWS::SQS::Queue", Properties: {FifoQueue: true, FifoThroughputLimit: perMessageGroupId,
+    DeduplicationScope: messageGroup}}
   EventBus:
     Type: AWS::Events::EventBus
     Properties: {Name: !Ref AWS::StackName}
@@ -108,3 +110,14 @@ def test_what_is_missing_is_made_and_what_is_there_is_left_alone(resources: Reso
     seen = aws.sqs.get_queue_url(QueueName="local-events")["QueueUrl"]
     (message,) = aws.sqs.receive_message(QueueUrl=seen, MaxNumberOfMessages=10)["Messages"]
     assert json.loads(message["Body"])["detail-type"] == "seen"
+
+
+def test_a_queue_that_keeps_the_order_has_the_name_that_sqs_asks_for(resources: Resources, aws: Aws) -> None:
+    resources.create_missing(aws)
+
+    assert resources.value({"Ref": "Ordered"}) == "http://127.0.0.1:5000/123456789012/Ordered.fifo"
+    assert resources.value({"Fn::GetAtt": "Ordered.Arn"}) == "arn:aws:sqs:us-east-1:123456789012:Ordered.fifo"
+    assert resources.value({"Fn::GetAtt": "Ordered.QueueName"}) == "Ordered.fifo"
+    url = aws.sqs.get_queue_url(QueueName="Ordered.fifo")["QueueUrl"]
+    attributes = aws.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+    assert (attributes["FifoQueue"], attributes["DeduplicationScope"]) == ("true", "messageGroup")

@@ -17,7 +17,6 @@ becomes a problem document here, in one place:
 import json
 from base64 import b64decode
 from collections.abc import Set
-from datetime import datetime
 from hashlib import sha256
 from http import HTTPStatus
 from time import perf_counter
@@ -30,8 +29,9 @@ from aws_lambda_powertools.event_handler.openapi.params import Header, Path, Que
 from pydantic import AfterValidator, AwareDatetime, BaseModel
 
 from credits.access.caller import Caller, Scope
-from credits.domain.instant import floor, to_text
+from credits.domain.instant import floor
 from credits.errors import CreditsError, InvalidRequest, NotFound, PayloadTooLarge
+from credits.runtime.problem import PROBLEM_JSON, problem, problem_headers
 from credits.runtime.stage import Stage
 from credits.runtime.telemetry import logger
 from credits.runtime.wire.shape import ID, Answer
@@ -44,7 +44,6 @@ LARGEST_BODY_BYTES = 131_072
 """Room for the longest batch with every field full."""
 
 JSON = "application/json"
-PROBLEM_JSON = "application/problem+json"
 
 AccountId = Annotated[str, Path(pattern=ID, description="The account's id, as the product named it.")]
 ChargeId = Annotated[str, Path(pattern=CHARGE_ID, description="The id that the charge was answered with.")]
@@ -149,23 +148,12 @@ class Api(APIGatewayHttpResolver):
 
 def problem_document(error: CreditsError, *, upgrade_url: str) -> Response[str]:
     """The error in the shape of RFC 9457. Refusals that an upgrade mends say where to."""
-    fields = {name: _plain(value) for name, value in error.fields.items() if value is not None}
-    if error.http_status == HTTPStatus.PAYMENT_REQUIRED or error.code == "not_in_plan":
-        fields["upgrade_url"] = upgrade_url
-    headers: dict[str, str | list[str]] = {"Content-Type": PROBLEM_JSON}
-    if "retry_after" in fields:
-        headers["Retry-After"] = str(fields["retry_after"])
+    offers = error.http_status == HTTPStatus.PAYMENT_REQUIRED or error.code == "not_in_plan"
+    further = {"upgrade_url": upgrade_url} if offers else {}
+    headers: dict[str, str | list[str]] = dict(problem_headers(error))
     if error.http_status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
-    body = {
-        "type": f"urn:infuseos:credits:{error.code}",
-        "title": error.title,
-        "status": error.http_status,
-        "detail": error.detail,
-        "code": error.code,
-        **fields,
-    }
-    return Response(error.http_status, PROBLEM_JSON, json.dumps(body, separators=(",", ":")), headers)
+    return Response(error.http_status, PROBLEM_JSON, problem(error, **further), headers)
 
 
 def answer(status: HTTPStatus, body: Answer, *, replayed: bool = False) -> Response[str]:
@@ -237,7 +225,3 @@ def _path(location: tuple[Any, ...]) -> str:
     if where == "header":
         return parts[0].title()
     return "body" if where == "body" and parts[:1] and parts[0].isdecimal() else ".".join(parts) or where
-
-
-def _plain(value: Any) -> Any:
-    return to_text(value) if isinstance(value, datetime) else value
