@@ -37,6 +37,9 @@ check: .venv/check.installed ## every gate before a commit: style, types, import
 	.venv/bin/sam validate --lint
 	@$(MAKE) --no-print-directory test
 
+simulate: .venv/test.installed ## a year of a hundred accounts under faults, again and again: SEED=1 STEPS=1000000
+	@$(PYTHON) -m tests.simulation --seed $(or $(SEED),1) --steps $(or $(STEPS),20000)
+
 bench: .venv/test.installed ## measure against the budgets of the design
 	@$(PYTHON) -m benchmarks
 

@@ -70,11 +70,18 @@ def granted(
 
 
 def moved_to(
-    store: Store, key: str, plan: str, *, seats: int = 1, account_id: str = "acme", at: datetime = NOON
+    store: Store,
+    key: str,
+    plan: str,
+    *,
+    seats: int = 1,
+    account_id: str = "acme",
+    at: datetime = NOON,
+    fingerprint: str | None = None,
 ) -> Receipt:
     """The account on another plan, or on its way there."""
     rule: Decide = partial(change_plan, catalog=CATALOG, key=client_key(key), plan=plan, seats=seats)
-    return post(store, client_key(key), [AccountKey(account_id)], rule, now=at)
+    return post(store, client_key(key), [AccountKey(account_id)], rule, now=at, fingerprint=fingerprint)
 
 
 def renewed(store: Store, *, at: datetime, account_id: str = "acme", patience: Patience = PATIENCE) -> Receipt:

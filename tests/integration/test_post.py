@@ -238,6 +238,20 @@ def test_a_refusal_is_not_stored_so_that_the_key_succeeds_once_there_are_credits
     assert remaining(store) == 0
 
 
+def test_a_key_that_acted_is_replayed_where_only_time_has_something_to_write_now(store: Ledger) -> None:
+    opened(store)
+    granted(store, "gift", 20, expires_at=NOON + timedelta(hours=1))
+    first = moved_to(store, "up", "pro", fingerprint="f1")
+    later = NOON + timedelta(hours=2)
+
+    again = moved_to(store, "up", "pro", at=later, fingerprint="f1")
+
+    assert (records(again), again.replayed) == (records(first), True)
+    with pytest.raises(IdempotencyKeyReused):
+        moved_to(store, "up", "pro", at=later, fingerprint="f2")
+    assert "expire#g3" not in ledger_keys(store)
+
+
 def test_at_zero_a_charge_is_refused_and_writes_nothing_and_what_is_free_passes(store: Ledger) -> None:
     opened(store)
     charged(store, "k1", messages(300))

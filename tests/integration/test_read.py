@@ -50,6 +50,21 @@ def test_an_account_that_is_not_there_is_not_found(store: Ledger) -> None:
     assert refused.value.detail == "There is no account nobody."
 
 
+def test_a_free_month_that_nobody_wrote_down_is_told_as_it_was_told_then(store: Ledger) -> None:
+    opened(store)
+    moved_to(store, "up", "pro", at=NOON + DAY)
+    charged(store, "k1", messages(40), at=NOON + 2 * DAY)
+    moved_to(store, "down", "free", at=NOON + 3 * DAY)
+    in_the_first_free_month, long_after = NOON + 50 * DAY, NOON + 100 * DAY
+
+    then = account_now(store, CATALOG, "acme", in_the_first_free_month)
+    charged(store, "k2", at=long_after)
+    later = account_at(store, CATALOG, "acme", at=in_the_first_free_month, now=long_after)
+
+    assert (then.plan, then.remaining, then.total, then.used) == ("free", 300, 300, 0)
+    assert (later.plan, later.remaining, later.total, later.used) == ("free", 300, 300, 0)
+
+
 def test_an_account_at_an_instant_is_what_the_last_entry_until_then_left(store: Ledger) -> None:
     opened(store)
     charged(store, "k1", messages(10), at=NOON + 1 * MINUTE)

@@ -98,7 +98,7 @@ def _steps(
         if grant.remaining and grant.expires_at and grant.expires_at <= now:
             yield grant.expires_at, 0, partial(_expire, grant=grant, at=grant.expires_at)
     if account.pending and account.pending.at <= now:
-        yield account.pending.at, 1, partial(_apply, change=account.pending, catalog=catalog, now=now)
+        yield account.pending.at, 1, partial(_apply, change=account.pending)
     if account.period.end <= now:
         current = period_at(account.anchor, now)
         yield current.start, 2, partial(_roll, catalog=catalog, number=current.number, at=current.start)
@@ -112,12 +112,12 @@ def _expire(journal: Journal, grant: Grant, at: datetime) -> None:
     journal.write(EntryKind.EXPIRY, f"expire#{grant.id}", at, after, (draw,))
 
 
-def _apply(journal: Journal, change: PendingChange, catalog: Catalog, now: datetime) -> None:
+def _apply(journal: Journal, change: PendingChange) -> None:
     account = journal.account
     moved = move_to_plan(account, change.plan, change.seats, account.anchor)
-    entered = period_at(moved.anchor, change.at)
     if moved.anchor != account.anchor:
-        moved = replace(moved, period_number=entered.number)
+        # Before the period it enters, which is begun next: or, where it is over already, for a reader of that time.
+        moved = replace(moved, period_number=period_at(moved.anchor, change.at).number - 1)
     journal.write(
         EntryKind.PLAN_CHANGE,
         f"change#{to_text(change.at)}#{account.seq + 1}",
@@ -126,8 +126,6 @@ def _apply(journal: Journal, change: PendingChange, catalog: Catalog, now: datet
         description=f"{plan_words(account.plan, account.seats)} to {plan_words(change.plan, change.seats)}",
         change=plan_change(account, change.plan, change.seats, change.at),
     )
-    if moved.anchor != account.anchor and now < entered.end:
-        begin_period(journal, catalog, journal.account, entered.number, change.at)
 
 
 def _roll(journal: Journal, catalog: Catalog, number: int, at: datetime) -> None:

@@ -144,10 +144,15 @@ class _Post:
             if self._prior is None:
                 raise
             return None
-        if not posting.entries:
-            (self._prior,) = self._store.read(self._own_key)
-            return Receipt((), posting.books[0]) if self._prior is None else None
         own = tuple(entry for entry in posting.entries if self._owns(entry))
+        if not own and (not posting.entries or self._fingerprint is not None):
+            # What the request asks for is there already, maybe by its own doing: then the first answer stands. A commit
+            # of what time did would not meet its key. (The schedule asks for nothing more, and has no fingerprint.)
+            (self._prior,) = self._store.read(self._own_key)
+            if self._prior is not None:
+                return None
+        if not posting.entries:
+            return Receipt((), posting.books[0])
         try:
             self._store.commit(posting)
         except Unanswered:
