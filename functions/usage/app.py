@@ -213,7 +213,8 @@ def audit_account(account_id: AccountId) -> Response[str]:
 )
 def create_usage_session(account_id: AccountId, body: OpenSession) -> Response[str]:
     app.allow(Scope.READ, account_id)
-    zone_named(body.time_zone, "time_zone")
+    if body.time_zone is not None:
+        zone_named(body.time_zone, "time_zone")
     now = clock.now()
     account_now(stage.ledger, stage.catalog, account_id, now)
     session = sessions.open(account_id, now=now, **dict(body))

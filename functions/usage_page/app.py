@@ -2,28 +2,36 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from http import HTTPStatus
 from pathlib import Path
 
 from aws_lambda_powertools.event_handler import Response
 
-from credits.access.sessions import Secret, Sessions
+from credits.access.sessions import Secret, Session, Sessions
 from credits.ledger.read import account_now
+from credits.page.reader import Reader, reader_of
+from credits.page.readings import history, readings
+from credits.page.selection import Address, selection_of
+from credits.page.view import view_of
 from credits.runtime import clock
 from credits.runtime.pages import PageHeaders, Pages, Views, asset_response
 from credits.runtime.settings import Settings
 from credits.runtime.stage import Stage
-from credits.runtime.wire.account import Account
+from credits.runtime.wire.usage import CSV, csv_page
+from credits.usage.tables import open_rollups
 
 
 @dataclass(frozen=True, slots=True)
 class UsagePageSettings(Settings):
     """The settings of the page.
 
+    - `usage_table`: the table of the read models.
     - `session_secret_id`: the secret that signs its links, in Secrets Manager.
     - `frame_ancestors`: the origins whose pages may embed it, or 'none'.
     - `payment_origins`: the origins of checkout and the portal.
     """
 
+    usage_table: str
     session_secret_id: str
     frame_ancestors: str
     payment_origins: str
@@ -31,6 +39,7 @@ class UsagePageSettings(Settings):
 
 stage = Stage.from_environment()
 settings = UsagePageSettings.from_environment()
+rollups = open_rollups(stage.ledger.connection, settings.usage_table)
 sessions = Sessions(
     Secret(settings.session_secret_id, region=settings.aws_region),
     lasts=timedelta(seconds=stage.catalog.policies.session_seconds),
@@ -45,14 +54,49 @@ app = Pages(
 
 @app.get("/usage", include_in_schema=False)
 def show_usage() -> Response[str]:
-    session = app.session()
-    account = account_now(stage.ledger, stage.catalog, session.account_id, clock.now())
-    return app.show("usage.html", session=session, account=Account.of(account, stage.catalog))
+    session, now = app.session(), clock.now()
+    reader, address = who_reads(session)
+    account = account_now(stage.ledger, stage.catalog, session.account_id, now)
+    selection = selection_of(app.query, account, stage.catalog, reader, now=now)
+    made_of = readings(stage.ledger, rollups, stage.catalog, account, selection, reader, now=now)
+    view = view_of(made_of, selection, address, stage.catalog, reader, now=now)
+    return app.show(
+        "usage.html",
+        view=view,
+        token=session.token,
+        zone_given=reads_in(session) is not None,
+        checkout=False,
+        portal=False,
+    )
+
+
+@app.get("/usage/history.csv", include_in_schema=False)
+def download_history() -> Response[str]:
+    session, now = app.session(), clock.now()
+    reader, _ = who_reads(session)
+    account = account_now(stage.ledger, stage.catalog, session.account_id, now)
+    selection = selection_of(app.query, account, stage.catalog, reader, now=now)
+    name = f"credits {selection.first} to {selection.last}.csv"
+    headers: dict[str, str | list[str]] = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return Response(HTTPStatus.OK, CSV, csv_page(history(stage.ledger, account, selection)), headers)
 
 
 @app.get("/usage/assets/<name>", include_in_schema=False)
 def read_asset(name: str) -> Response[str]:
     return asset_response(app.views.asset(name))
+
+
+def who_reads(session: Session) -> tuple[Reader, Address]:
+    """Who looks at the page, as the product or else their browser says, and what its links carry on."""
+    zone = reads_in(session)
+    accepted = app.current_event.headers.get("accept-language")
+    carried = {"session": session.token} | ({"tz": zone} if zone and not session.time_zone else {})
+    return reader_of(language=session.locale, accepted=accepted, zone=zone), Address("/usage", carried)
+
+
+def reads_in(session: Session) -> str | None:
+    """The time zone of the reader, where it is known: the product said it, or the address has what the browser said."""
+    return session.time_zone or app.query.get("tz")
 
 
 handler = app.serve

@@ -94,11 +94,11 @@ def test_a_session_says_what_the_product_said_of_its_reader(sessions: Sessions) 
     )
 
 
-def test_by_itself_a_session_may_start_both_and_is_read_in_utc_and_english(sessions: Sessions) -> None:
+def test_by_itself_a_session_may_start_both_and_leaves_to_the_browser_how_it_is_read(sessions: Sessions) -> None:
     read = sessions.session(sessions.open("acme", now=NOON).token, NOON)
 
     assert read.may == {May.CHECKOUT, May.PORTAL}
-    assert (read.time_zone, read.locale, read.return_url) == ("UTC", "en-US", None)
+    assert (read.time_zone, read.locale, read.return_url) == (None, None, None)
 
 
 def test_a_token_is_an_hs256_jwt_with_the_claims_we_require(sessions: Sessions) -> None:

@@ -61,7 +61,9 @@ def _functions(folder: Path) -> dict[str, BuiltFunction]:
             continue
         properties = shared | resource["Properties"]
         variables = shared["Environment"]["Variables"] | properties["Environment"]["Variables"]
-        layers = [document["Resources"][layer["Ref"]]["Properties"]["ContentUri"] for layer in properties["Layers"]]
+        # A function's own layers come on top of those of Globals.
+        attached = [*shared["Layers"], *resource["Properties"].get("Layers", [])]
+        layers = [document["Resources"][layer["Ref"]]["Properties"]["ContentUri"] for layer in attached]
         name = variables["POWERTOOLS_SERVICE_NAME"]
         functions[name] = BuiltFunction(
             name=name,

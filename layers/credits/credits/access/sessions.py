@@ -49,7 +49,8 @@ class May(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """Who looks at the page, as the product said when it asked for the link.
+    """Who looks at the page, as the product said when it asked for the link. What it left open, the reader's browser
+    says: `time_zone`, `locale`.
 
     `token` is what the page puts into its own links and forms. It is kept out of `repr`, and so out of logs.
     """
@@ -58,8 +59,8 @@ class Session:
     expires_at: datetime
     token: str = field(repr=False)
     may: frozenset[May] = frozenset(May)
-    time_zone: str = "UTC"
-    locale: str = "en-US"
+    time_zone: str | None = None
+    locale: str | None = None
     return_url: str | None = None
 
     def require(self, what: May) -> None:
@@ -127,8 +128,8 @@ class Sessions:
         *,
         now: datetime,
         may: Iterable[May] = May,
-        time_zone: str = "UTC",
-        locale: str = "en-US",
+        time_zone: str | None = None,
+        locale: str | None = None,
         return_url: str | None = None,
     ) -> Session:
         """A new session of this account, which is not looked for, from now on. Raises Unavailable."""
@@ -140,11 +141,9 @@ class Sessions:
             "iat": issued,
             "exp": expires,
             "may": sorted(may),
-            "tz": time_zone,
-            "lang": locale,
         }
-        if return_url is not None:
-            claims["back"] = return_url
+        said = {"tz": time_zone, "lang": locale, "back": return_url}
+        claims |= {name: value for name, value in said.items() if value is not None}
         token = jwt.encode(claims, self._secret.values()[0], algorithm=ALGORITHM)
         return _session(claims, token)
 
@@ -189,7 +188,7 @@ def _session(claims: dict[str, Any], token: str) -> Session:
         expires_at=datetime.fromtimestamp(claims["exp"], UTC),
         token=token,
         may=frozenset(May(each) for each in claims["may"]),
-        time_zone=claims["tz"],
-        locale=claims["lang"],
+        time_zone=claims.get("tz"),
+        locale=claims.get("lang"),
         return_url=claims.get("back"),
     )

@@ -30,17 +30,28 @@ MILLISECOND = timedelta(milliseconds=1)
 
 @dataclass(frozen=True, slots=True)
 class EntryFilter:
-    """Which entries of an account to list: from `since` on, before `until`, of one conversation, kind or action."""
+    """Which entries of an account to list: from `since` on, before `until`, of one conversation, kind, action or
+    member."""
 
     since: datetime | None = None
     until: datetime | None = None
     conversation_id: str | None = None
     kind: EntryKind | None = None
     action: str | None = None
+    member_id: str | None = None
+
+    @property
+    def sifts(self) -> bool:
+        """Whether it wants less than what the index sorts by."""
+        return any((self.kind, self.action, self.member_id))
 
     def matches(self, entry: Entry) -> bool:
         """What the index does not sort by."""
-        return self.kind in (None, entry.kind) and self.action in (None, entry.action)
+        return (
+            self.kind in (None, entry.kind)
+            and self.action in (None, entry.action)
+            and self.member_id in (None, entry.member_id)
+        )
 
 
 def answering[**P, R](reading: Callable[P, R]) -> Callable[P, R]:
@@ -120,7 +131,7 @@ def entries(
     beyond = Place(*from_cursor(cursor, 3)) if cursor else None
     if beyond and not span.holds(beyond.moment):
         raise not_of_this_list()
-    filtered = wanted.kind is not None or wanted.action is not None
+    filtered = wanted.sifts
     step = ROWS_AT_ONCE if filtered else limit + 1
     shown: list[Entry] = []
     for _ in range(MOST_ROWS_READ // ROWS_AT_ONCE if filtered else 1):

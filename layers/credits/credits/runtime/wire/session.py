@@ -20,11 +20,14 @@ class OpenSession(Request):
     may: list[May] = Field(
         default=list(May), max_length=len(May), description="What the reader may start. None: it only shows."
     )
-    time_zone: Annotated[str, Field(max_length=64)] = Field(
-        default="UTC", description="The reader's, by its IANA name, such as Europe/Berlin. Days are drawn in it."
+    time_zone: Annotated[str, Field(max_length=64)] | None = Field(
+        default=None,
+        description="The reader's, by its IANA name, such as Europe/Berlin: days are drawn in it. By itself, the "
+        "browser's.",
     )
-    locale: Annotated[str, Field(pattern=LOCALE)] = Field(
-        default="en-US", description="The reader's (BCP 47): how numbers and dates are written."
+    locale: Annotated[str, Field(pattern=LOCALE)] | None = Field(
+        default=None,
+        description="The reader's (BCP 47): how numbers and dates are written. By itself, the browser's.",
     )
     return_url: Annotated[str, Field(pattern=URL, max_length=500)] | None = Field(
         default=None, description="Where the page sits in the product: people come back to it from a payment."
