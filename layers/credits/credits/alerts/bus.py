@@ -4,7 +4,8 @@ At-least-once in, one id for each notice out: whatever is delivered again has th
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import batched
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,9 @@ from aws_lambda_powertools import Logger
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from credits.domain.entry import Entry
 from credits.domain.notice import Notice, notices
+from credits.ledger.dead_letters import NOT_AN_ENTRY, NotHandled
 from credits.ledger.dynamo import entry_from_image
 
 if TYPE_CHECKING:
@@ -28,8 +31,9 @@ READ_TIMEOUT_SECONDS = 3.0
 SDK_TRIES = 2
 """Short: the stream delivers again what was not taken."""
 
-NOT_AN_ENTRY = (LookupError, TypeError, ValueError, AttributeError)
-"""What reading a record that is no entry comes to."""
+TRIES = 5
+PAUSE_SECONDS = 1.0
+"""Of a person's command, which nothing comes again after: a second more after each try."""
 
 StreamRecord = Mapping[str, Any]
 logger = Logger(serialize_stacktrace=False)
@@ -101,6 +105,26 @@ def tell(records: Sequence[StreamRecord], bus: EventBus) -> str | None:
             if notice is None:
                 return _unreadable(sequence, records)
     return None
+
+
+def tell_again(entries: Sequence[Entry], bus: EventBus, pause: Callable[[float], None] = time.sleep) -> int:
+    """Put on the bus what these entries have to tell, under the ids it had before. Returns how many notices it was.
+
+    What the bus does not take is put again, `TRIES` times in all and after a pause; then NotHandled names the notice.
+    """
+    told = 0
+    for chunk in batched((notice for entry in entries for notice in notices(entry)), EVENTS_AT_ONCE, strict=False):
+        left = list(chunk)
+        for again in range(TRIES):
+            failed = bus.put(left)
+            if failed is None:
+                break
+            left = left[failed:]
+            pause(PAUSE_SECONDS * (again + 1))
+        else:
+            raise NotHandled(f"{left[0].id} of {left[0].account_id} was not taken by the bus")
+        told += len(chunk)
+    return told
 
 
 def _told(records: Sequence[StreamRecord]) -> Iterator[tuple[str, Notice | None]]:

@@ -3,7 +3,7 @@
 Nothing here writes: an account that time has changed is shown as it is, and written by whoever posts next.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import wraps
@@ -16,7 +16,7 @@ from credits.domain.renew import as_of
 from credits.errors import AccountNotFound, ChargeNotFound, InvalidRequest, Unavailable
 from credits.ledger.page import Page, from_cursor, not_of_this_list, to_cursor
 from credits.ledger.post import CLIENT, RETRY_AFTER_SECONDS, client_key
-from credits.ledger.store import AccountKey, EntryKey, Ledger, Place, Span, Store, StoreError, place
+from credits.ledger.store import AccountKey, EntryKey, History, Ledger, Place, Span, Store, StoreError, place
 
 LINE_MARK = "~"
 """Between a batch's key and its line's number in a charge id; no caller's key can contain it."""
@@ -24,6 +24,9 @@ LINE_MARK = "~"
 ROWS_AT_ONCE = 100
 MOST_ROWS_READ = 500
 """Entries a filtered page looks at before it answers with what it found, so that a rare kind costs no scan."""
+
+LARGE_PAGE = 500
+"""For whoever reads a whole span: half a megabyte, which is half of what a query hands over at once."""
 
 MILLISECOND = timedelta(milliseconds=1)
 
@@ -147,6 +150,14 @@ def entries(
                 raise AccountNotFound(account_id)
             return Page(tuple(shown), None)
     return Page(tuple(shown), _cursor(beyond))
+
+
+def in_time(store: History, span: Span) -> Iterator[Sequence[Entry]]:
+    """All entries of the span, oldest first, by the page of `LARGE_PAGE`."""
+    beyond: Place | None = None
+    while rows := store.entries(span, limit=LARGE_PAGE, newest_first=False, beyond=beyond):
+        yield rows
+        beyond = place(rows[-1])
 
 
 def _cursor(beyond: Place | None) -> str | None:

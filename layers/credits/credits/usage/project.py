@@ -11,15 +11,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from credits.domain.entry import Entry
-from credits.ledger.read import MILLISECOND
-from credits.ledger.store import History, Place, Span, place
+from credits.ledger.read import LARGE_PAGE, MILLISECOND, in_time
+from credits.ledger.store import History, Span
 from credits.usage.fold import fold, touched
 from credits.usage.tables import MOST_ITEMS_OF_A_COMMIT, PARKED, Moved, Rollups, Watermark
 
 TRIES = 5
 """The watermark moves under a projection only while a batch runs twice or a rebuild runs; then it comes again."""
 
-ROWS_AT_ONCE = 500
 MOST_ROWS_OF_A_GAP = 5_000
 """What one delivery reads of a gap. What it folded of it stays folded: the next delivery goes on from there."""
 
@@ -66,7 +65,7 @@ def rebuild(history: History, rollups: Rollups, account_id: str) -> Rebuilt:
         return Rebuilt(0, 0)
     rollups.park(account_id)
     rollups.clear(account_id)
-    for rows in _in_time(history, Span(account_id)):
+    for rows in in_time(history, Span(account_id)):
         books: dict[str, list[Entry]] = {}
         for entry in rows:
             books.setdefault(entry.book_id, []).append(entry)
@@ -87,12 +86,12 @@ def _bring_up(history: History, rollups: Rollups, account_id: str, book_id: str,
     if mark.seq >= max(delivered):
         return
     span = Span(account_id, since=mark.at, until=max(entry.at for entry in delivered.values()) + MILLISECOND)
-    for page, rows in enumerate(_in_time(history, span), start=1):
+    for page, rows in enumerate(in_time(history, span), start=1):
         own = {entry.seq: entry for entry in rows if entry.book_id == book_id}
         mark = _fold_run(rollups, mark, (delivered | own).values())
         if mark.seq >= max(delivered):
             return
-        if page * ROWS_AT_ONCE >= MOST_ROWS_OF_A_GAP:
+        if page * LARGE_PAGE >= MOST_ROWS_OF_A_GAP:
             break
     raise Missing(f"{book_id} after {mark.seq}")
 
@@ -143,11 +142,3 @@ def _commit(rollups: Rollups, mark: Watermark, entries: Sequence[Entry]) -> Wate
     was = rollups.read(mark.account_id, {key for entry in entries for key in touched(entry)})
     rollups.commit(mark, after, was, fold(was, entries))
     return after
-
-
-def _in_time(history: History, span: Span) -> Iterator[Sequence[Entry]]:
-    """The entries of a span, oldest first, by the page."""
-    beyond: Place | None = None
-    while rows := history.entries(span, limit=ROWS_AT_ONCE, newest_first=False, beyond=beyond):
-        yield rows
-        beyond = place(rows[-1])

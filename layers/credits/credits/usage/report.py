@@ -37,7 +37,7 @@ class Granularity(StrEnum):
 class Wanted:
     """What to report: from `since` on and before `until`, maybe one action or one member alone.
 
-    Usage is counted by quarter hours, so a quarter hour that `since` or `until` cuts counts whole.
+    Usage is counted by quarter hours, so a quarter hour that `since` or `until` cuts counts whole (decision 9).
     """
 
     granularity: Granularity
