@@ -280,6 +280,18 @@ def test_usage_that_still_cannot_be_counted_is_named_and_its_letter_stays(
     rollups.items.delete_table()
 
 
+@pytest.mark.parametrize("body", ['{"kind": "account", "shard": "04", "beyond": null}', "[]", "not JSON"])
+def test_another_queue_is_refused_and_keeps_its_messages(
+    operator: Operator, body: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    operator.sqs.send_message(QueueUrl=operator.letters, MessageBody=body)
+
+    assert redrive(operator) == 1
+
+    assert capsys.readouterr().out == f"this is no dead letter of a stream: {body}\n"
+    assert operator.letters_left() == 1
+
+
 @pytest.mark.parametrize("command", [alerts.main, usage.main])
 def test_a_setting_that_is_missing_is_named(
     operator: Operator, command: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from credits.alerts.bus import EventBus, tell_again
 from credits.domain.entry import Entry
 from credits.domain.instant import floor
-from credits.ledger.dead_letters import LATE, DeadLetters, NotHandled, handle_again
+from credits.ledger.dead_letters import LATE, DeadLetters, NotALetter, NotHandled, handle_again
 from credits.ledger.dynamo import DynamoStore
 from credits.ledger.read import in_time
 from credits.ledger.store import Span
@@ -61,7 +61,11 @@ def _redrive(letters: DeadLetters, store: DynamoStore, bus: EventBus, accounts: 
         nonlocal told
         told += tell_again(entries, bus)
 
-    handled = handle_again(letters, store, tell, accounts=accounts, late=late)
+    try:
+        handled = handle_again(letters, store, tell, accounts=accounts, late=late)
+    except NotALetter as trouble:
+        print(trouble)
+        return 1
     print(f"{handled}, {told} events")
     return int(bool(handled.failed))
 

@@ -5,7 +5,7 @@ At-least-once in, one id for each notice out: whatever is delivered again has th
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import batched
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +33,7 @@ SDK_TRIES = 2
 
 TRIES = 5
 PAUSE_SECONDS = 1.0
-"""Of a person's command, which nothing comes again after: a second more after each try."""
+"""Of a person's command, after which nothing comes again: a second more before each further try."""
 
 StreamRecord = Mapping[str, Any]
 logger = Logger(serialize_stacktrace=False)
@@ -107,7 +107,7 @@ def tell(records: Sequence[StreamRecord], bus: EventBus) -> str | None:
     return None
 
 
-def tell_again(entries: Sequence[Entry], bus: EventBus, pause: Callable[[float], None] = time.sleep) -> int:
+def tell_again(entries: Sequence[Entry], bus: EventBus) -> int:
     """Put on the bus what these entries have to tell, under the ids it had before. Returns how many notices it was.
 
     What the bus does not take is put again, `TRIES` times in all and after a pause; then NotHandled names the notice.
@@ -115,12 +115,12 @@ def tell_again(entries: Sequence[Entry], bus: EventBus, pause: Callable[[float],
     told = 0
     for chunk in batched((notice for entry in entries for notice in notices(entry)), EVENTS_AT_ONCE, strict=False):
         left = list(chunk)
-        for again in range(TRIES):
+        for tried in range(TRIES):
+            time.sleep(PAUSE_SECONDS * tried)
             failed = bus.put(left)
             if failed is None:
                 break
             left = left[failed:]
-            pause(PAUSE_SECONDS * (again + 1))
         else:
             raise NotHandled(f"{left[0].id} of {left[0].account_id} was not taken by the bus")
         told += len(chunk)

@@ -56,6 +56,10 @@ class NotHandled(Exception):
     """What `handle` raises where it could not do with the entries; the message says which. Their letter stays."""
 
 
+class NotALetter(Exception):
+    """The queue holds a message that no stream's function left there: it is another queue."""
+
+
 Handle = Callable[[Sequence[Entry]], None]
 
 
@@ -101,7 +105,10 @@ class DeadLetters:
         self._streams: DynamoDBStreamsClient = boto3.client("dynamodbstreams", region_name=region, config=CONFIG)
 
     def receive(self) -> list[Letter]:
-        """The letters that are there, at most `MOST_LETTERS`; they are hidden for an hour or until they are kept."""
+        """The letters that are there, at most `MOST_LETTERS`; they are hidden for an hour or until they are kept.
+
+        Raises NotALetter.
+        """
         letters: list[Letter] = []
         while len(letters) < MOST_LETTERS:
             got = self._sqs.receive_message(
@@ -109,7 +116,7 @@ class DeadLetters:
             ).get("Messages")
             if not got:
                 break
-            letters += [_letter(message["ReceiptHandle"], json.loads(message["Body"])) for message in got]
+            letters += [_letter(message["ReceiptHandle"], message["Body"]) for message in got]
         return letters
 
     def settle(self, letter: Letter) -> None:
@@ -209,9 +216,12 @@ def _readable(store: DynamoStore, span: Span, troubles: list[str]) -> Iterator[S
         yield page
 
 
-def _letter(receipt: str, body: dict[str, Any]) -> Letter:
-    """A message that Lambda left, "Using AWS Lambda with Amazon DynamoDB": on-failure destinations."""
-    batch = body["DDBStreamBatchInfo"]
+def _letter(receipt: str, text: str) -> Letter:
+    """A message that Lambda left ("Using AWS Lambda with Amazon DynamoDB", on-failure destinations)."""
+    try:
+        batch = json.loads(text)["DDBStreamBatchInfo"]
+    except (LookupError, TypeError, ValueError):
+        raise NotALetter(f"this is no dead letter of a stream: {text[:200]}") from None
     return Letter(
         receipt,
         batch["streamArn"],

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from credits.domain.entry import Entry
-from credits.ledger.dead_letters import DeadLetters, NotHandled, handle_again
+from credits.ledger.dead_letters import DeadLetters, NotALetter, NotHandled, handle_again
 from credits.ledger.dynamo import DynamoStore
 from credits.ledger.tables import bind_tables, connect
 from credits.usage.project import project, rebuild
@@ -50,7 +50,11 @@ def _redrive(letters: DeadLetters, ledger: DynamoStore, rollups: Rollups, accoun
         if failed:
             raise NotHandled("; ".join(f"{book_id}: {reason!r}" for book_id, reason in sorted(failed.items())))
 
-    handled = handle_again(letters, ledger, count, accounts=accounts)
+    try:
+        handled = handle_again(letters, ledger, count, accounts=accounts)
+    except NotALetter as trouble:
+        print(trouble)
+        return 1
     print(handled)
     return int(bool(handled.failed))
 
