@@ -73,7 +73,7 @@ def announced(stack: Stack) -> Iterator[None]:
 
 
 def greeting(stack: Stack, settings: Settings) -> str:
-    accounts = ", ".join(f"{name} ({seats} seats)" if seats > 1 else name for name, (_, seats) in ACCOUNTS.items())
+    accounts = ", ".join(ACCOUNTS)
     return f"""InfuseOS Credits runs on this machine.
 
   API       {stack.url}/v1

@@ -38,9 +38,12 @@ QUICK_START = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
 # Java takes one to three seconds, an image that must be pulled first a minute or two.
 START_TIMEOUT_SECONDS = 180
 
-# Moto's server without its line for each request: a stack that serves for days must not fill the disk.
+# Moto's server without its line for each request: a stack that serves for days must not fill the disk. For each item of
+# a transaction it copies the item's whole table with all records of its stream, which need no copy: they never change.
 QUIET_MOTO = """
 import logging, moto.server
+from moto.dynamodb.models.table import StreamRecord
+StreamRecord.__deepcopy__ = lambda record, _: record
 logging.getLogger("werkzeug").setLevel("ERROR")
 moto.server.main()
 """

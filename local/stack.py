@@ -15,8 +15,10 @@ from pathlib import Path
 
 from credits.access.caller import Scope
 from credits.access.keys import KeyItem, Keys
-from credits.ledger.tables import bind, connect
+from credits.ledger.dynamo import DynamoStore
+from credits.ledger.tables import bind, bind_tables, connect
 from credits.runtime import clock
+from credits.usage.tables import open_rollups
 from local.client import Client
 from local.clock import Clock
 from local.dynamodb import dynamodb_local, moto, require_answer
@@ -113,9 +115,8 @@ def running(
         server.start(Gateway(deployed, environments, stack_clock, pump.events).answer)
         stack = Stack(f"http://127.0.0.1:{server.port}", api_key)
         if seeded:
-            client = Client(stack.url, stack.api_key)
-            seed(client)
-            stack = replace(stack, page_url=usage_page(client, SHOWN))
+            _seed(variables, aws)
+            stack = replace(stack, page_url=usage_page(Client(stack.url, stack.api_key), SHOWN))
         server.log = log  # the requests so far were the stack's own
         pump.start()
         started.callback(pump.stop)
@@ -141,6 +142,15 @@ def _api_key(variables: Mapping[str, str]) -> str:
     connection = connect(region=variables["AWS_REGION"], endpoint_url=variables["AWS_ENDPOINT_URL_DYNAMODB"])
     keys = Keys(bind(KeyItem, variables["KEYS_TABLE"], connection))
     return keys.create(name="local stack", scopes=Scope, account_id=None, now=clock.now()).secret
+
+
+def _seed(variables: Mapping[str, str], aws: Aws) -> None:
+    """The accounts of seed.py, in the tables of this stack."""
+    accounts, entries = variables["ACCOUNTS_TABLE"], variables["ENTRIES_TABLE"]
+    connection = connect(region=variables["AWS_REGION"], endpoint_url=variables["AWS_ENDPOINT_URL_DYNAMODB"])
+    store = DynamoStore(bind_tables(connection, accounts=accounts, entries=entries))
+    rollups = open_rollups(connection, variables["USAGE_TABLE"])
+    seed(store, rollups, aws.dynamodb, accounts=accounts, entries=entries, now=clock.now())
 
 
 def _allow_open_files() -> None:

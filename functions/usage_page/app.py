@@ -14,9 +14,11 @@ from credits.page.readings import history, readings
 from credits.page.selection import Address, selection_of
 from credits.page.view import view_of
 from credits.runtime import clock
+from credits.runtime.http import answer
 from credits.runtime.pages import PageHeaders, Pages, Views, asset_response
 from credits.runtime.settings import Settings
 from credits.runtime.stage import Stage
+from credits.runtime.wire.session import BadgeBalance
 from credits.runtime.wire.usage import CSV, csv_page
 from credits.usage.tables import open_rollups
 
@@ -49,7 +51,11 @@ app = Pages(
     sessions,
     Views(Path(__file__).parent),
     PageHeaders(frame_ancestors=settings.frame_ancestors, payment_origins=settings.payment_origins),
+    data=frozenset({"/usage/balance", "/usage/badge.js"}),
 )
+
+BADGE_CACHED = "public, max-age=300"
+"""Its address is written in the product's own pages and cannot change with its content."""
 
 
 @app.get("/usage", include_in_schema=False)
@@ -84,6 +90,18 @@ def download_history() -> Response[str]:
 @app.get("/usage/assets/<name>", include_in_schema=False)
 def read_asset(name: str) -> Response[str]:
     return asset_response(app.views.asset(name))
+
+
+@app.get("/usage/badge.js", include_in_schema=False)
+def read_badge() -> Response[str]:
+    return asset_response(app.views.file("badge.js"), cached=BADGE_CACHED)
+
+
+@app.get("/usage/balance", include_in_schema=False)
+def read_balance() -> Response[str]:
+    session = app.session()
+    account = account_now(stage.ledger, stage.catalog, session.account_id, clock.now())
+    return answer(HTTPStatus.OK, BadgeBalance.of(account, stage.catalog))
 
 
 def who_reads(session: Session) -> tuple[Reader, Address]:

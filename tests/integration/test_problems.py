@@ -49,7 +49,7 @@ PUBLIC = {"GET /v1/catalog", "GET /openapi.json", "GET /docs"}
 SIGNED = {"POST /stripe/webhook"}
 """Opened by a signature: test_stripe_webhook.py."""
 
-PAGES = {"GET /usage", "GET /usage/assets/{name}"}
+PAGES = {"GET /usage", "GET /usage/assets/{name}", "GET /usage/badge.js", "GET /usage/balance"}
 """What people see. A session opens it, and test_usage_page.py has its refusals."""
 
 

@@ -222,3 +222,56 @@ def test_a_log_line_names_the_account_and_never_the_token(stack: Stack, log: Str
     assert '"route":"GET /usage"' in lines.replace(": ", ":")
     for part in token.split("."):
         assert part not in lines
+
+
+# The badge
+
+
+@pytest.mark.parametrize(
+    ("spent", "balance"),
+    [
+        (0, {"remaining": 300, "total": 300, "state": "ok"}),
+        (289, {"remaining": 11, "total": 300, "state": "ok"}),
+        (290, {"remaining": 10, "total": 300, "state": "low"}),
+        (300, {"remaining": 0, "total": 300, "state": "exhausted"}),
+    ],
+)
+def test_the_badge_reads_what_is_left_of_how_much_and_how_that_is(
+    stack: Stack, spent: int, balance: dict[str, object]
+) -> None:
+    path = stack.opened()
+    if spent:
+        stack.charged(path, "spent", quantity=spent)
+
+    answer = stack.functions.call("GET", "/usage/balance", query={"session": linked(stack, path)})
+
+    assert answer.status == 200
+    assert answer.body == balance | {"resets_at": "2026-12-23T12:00:00.000Z"}
+    assert answer.headers["access-control-allow-origin"] == "*"
+    assert "access-control-allow-credentials" not in answer.headers
+    assert answer.headers["cache-control"] == "no-store"
+
+
+def test_the_badge_hears_of_an_expired_session_in_a_problem_that_every_origin_can_read(stack: Stack) -> None:
+    token = linked(stack, stack.opened())
+    stack.now = NOON + timedelta(minutes=15)
+
+    answer = stack.functions.call("GET", "/usage/balance", query={"session": token})
+
+    assert (answer.status, answer.body["code"]) == (401, "session_expired")
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers["access-control-allow-origin"] == "*"
+
+
+def test_the_page_itself_is_read_by_no_other_origin(stack: Stack) -> None:
+    assert "access-control-allow-origin" not in page(stack, linked(stack, stack.opened())).headers
+
+
+def test_the_badge_is_one_small_script_that_needs_no_session(stack: Stack) -> None:
+    answer = stack.functions.call("GET", "/usage/badge.js")
+
+    assert (answer.status, answer.headers["content-type"]) == (200, "text/javascript; charset=utf-8")
+    assert answer.headers["access-control-allow-origin"] == "*"
+    assert answer.headers["cache-control"] == "public, max-age=300"
+    assert len(answer.text) <= 6_000
+    assert "import " not in answer.text

@@ -280,7 +280,7 @@ def test_the_stream_is_counted_and_reported(usage: dict[str, Any]) -> None:
 
 @pytest.fixture(scope="session")
 def page(story: dict[str, Answer], deployment: Deployment) -> dict[str, Answer]:  # noqa: ARG001 - it comes after
-    """A link to the Usage page, what it opens, and the first file that this refers to."""
+    """A link to the Usage page, what it opens, the first file that this refers to, and the badge with its balance."""
     link = deployment.send("usage.create_usage_session")
     session = parse_qs(urlsplit(link.body["url"]).query)["session"][0]
     shown = deployment.send(
@@ -288,7 +288,11 @@ def page(story: dict[str, Answer], deployment: Deployment) -> dict[str, Answer]:
     )
     name = re.findall(r"/usage/assets/([^\"]+)", shown.text)[0]
     file = deployment.send("usage_page.read_asset", rawPath=f"/usage/assets/{name}", pathParameters={"name": name})
-    return {"link": link, "page": shown, "file": file}
+    balance = deployment.send(
+        "usage_page.read_balance", rawQueryString=f"session={session}", queryStringParameters={"session": session}
+    )
+    badge = deployment.send("usage_page.read_badge")
+    return {"link": link, "page": shown, "file": file, "balance": balance, "badge": badge}
 
 
 def test_a_link_opens_the_page_and_the_page_its_files(page: dict[str, Answer]) -> None:
@@ -297,6 +301,8 @@ def test_a_link_opens_the_page_and_the_page_its_files(page: dict[str, Answer]) -
     assert page["page"].headers["content-type"] == "text/html; charset=utf-8"
     assert page["file"].status == 200
     assert page["file"].headers["cache-control"] == "public, max-age=31536000, immutable"
+    assert (page["balance"].status, page["balance"].body["remaining"]) == (200, 8_345)
+    assert page["badge"].headers["content-type"] == "text/javascript; charset=utf-8"
 
 
 @pytest.fixture(scope="session")

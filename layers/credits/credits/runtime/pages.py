@@ -14,7 +14,6 @@ is shown is escaped, kept by no cache, and under a policy that runs no script an
 """
 
 from base64 import b64decode
-from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from http import HTTPStatus
@@ -94,7 +93,7 @@ class Views:
     def __init__(self, folder: Path) -> None:
         files = sorted((folder / "static").iterdir())
         self._assets = {each.name: each for each in map(_asset, files)}
-        names = {file.name: asset for file, asset in zip(files, self._assets, strict=True)}
+        self._names = {file.name: asset for file, asset in zip(files, self._assets, strict=True)}
         self._environment = Environment(
             loader=FileSystemLoader(folder / "templates"),
             autoescape=True,
@@ -102,11 +101,15 @@ class Views:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._environment.globals["asset"] = lambda name: f"{ASSETS_PATH}/{names[name]}"
+        self._environment.globals["asset"] = lambda name: f"{ASSETS_PATH}/{self._names[name]}"
 
     def render(self, template: str, **values: Any) -> str:
         """The template with these values, each of them escaped. `asset("x.css")` in it is the URL of static/x.css."""
         return self._environment.get_template(template).render(values)
+
+    def file(self, name: str) -> Asset:
+        """static/<name>, for an address that does not change with it."""
+        return self._assets[self._names[name]]
 
     def asset(self, name: str) -> Asset:
         """The asset of this name, which `asset(…)` in a template gave it. NotFound for any other."""
@@ -116,7 +119,11 @@ class Views:
 
 
 class Pages(APIGatewayHttpResolver):
-    """The resolver of a function that answers people. Routes in `data` are asked by programs: they fail as problems."""
+    """The resolver of a function that answers people.
+
+    Paths in `data` are asked by scripts of the product's pages, on any origin: they fail as problems. A script there
+    can read what the session in its own request opens, and no more: no browser adds anything to it.
+    """
 
     def __init__(
         self,
@@ -144,6 +151,8 @@ class Pages(APIGatewayHttpResolver):
         answer: Event = self.resolve(event, context)
         # What a route says itself stays.
         answer["headers"] = self._headers.lines | answer["headers"]
+        if event["rawPath"] in self._data:
+            answer["headers"]["Access-Control-Allow-Origin"] = "*"
         self._log(event.get("routeKey"), answer["statusCode"], began)
         return answer
 
@@ -205,9 +214,9 @@ def see_other(url: str) -> Response[str]:
     return Response(HTTPStatus.SEE_OTHER, HTML, "", {"Location": url})
 
 
-def asset_response(asset: Asset, *, cached: str = FOREVER, also: Mapping[str, str] | None = None) -> Response[str]:
+def asset_response(asset: Asset, *, cached: str = FOREVER) -> Response[str]:
     """An asset as a file."""
-    return Response(HTTPStatus.OK, asset.content_type, asset.text, {"Cache-Control": cached, **(also or {})})
+    return Response(HTTPStatus.OK, asset.content_type, asset.text, {"Cache-Control": cached})
 
 
 def _asset(file: Path) -> Asset:

@@ -1,11 +1,14 @@
 """Links to the Usage page: what the product says of their reader, and where they lead."""
 
+from enum import StrEnum
 from typing import Annotated, Final, Self
 from urllib.parse import urlencode
 
 from pydantic import Field
 
 from credits.access.sessions import May, Session
+from credits.catalog import Catalog
+from credits.domain.account import Account, warning_at
 from credits.domain.instant import to_text
 from credits.runtime.wire.shape import Answer, Instant, Request
 
@@ -32,6 +35,34 @@ class OpenSession(Request):
     return_url: Annotated[str, Field(pattern=URL, max_length=500)] | None = Field(
         default=None, description="Where the page sits in the product: people come back to it from a payment."
     )
+
+
+class BadgeState(StrEnum):
+    """How the balance is: what the badge colours."""
+
+    OK = "ok"
+    LOW = "low"
+    EXHAUSTED = "exhausted"
+
+
+class BadgeBalance(Answer):
+    """What the badge shows: what is left of how much, and until when."""
+
+    remaining: int
+    total: int
+    state: BadgeState
+    resets_at: Instant
+
+    @classmethod
+    def of(cls, account: Account, catalog: Catalog) -> Self:
+        """The account's balance as of now."""
+        warning = warning_at(account.remaining, catalog.policies.low_threshold)
+        return cls(
+            remaining=account.remaining,
+            total=account.total,
+            state=BadgeState(warning.value) if warning else BadgeState.OK,
+            resets_at=to_text(account.period.end),
+        )
 
 
 class UsageSession(Answer):
