@@ -49,7 +49,13 @@ PUBLIC = {"GET /v1/catalog", "GET /openapi.json", "GET /docs"}
 SIGNED = {"POST /stripe/webhook"}
 """Opened by a signature: test_stripe_webhook.py."""
 
-PAGES = {"GET /usage", "GET /usage/assets/{name}", "GET /usage/badge.js", "GET /usage/balance"}
+PAGES = {
+    "GET /usage",
+    "GET /usage/assets/{name}",
+    "GET /usage/badge.js",
+    "GET /usage/balance",
+    "GET /usage/history.csv",
+}
 """What people see. A session opens it, and test_usage_page.py has its refusals."""
 
 
