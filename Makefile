@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run demo test check bench openapi build lock clean
+.PHONY: help run demo test check bench openapi build push lock clean
 
 # .venv/bin leads, so `sam`, `python` and `pytest` are the pinned ones in every recipe and in what it starts.
 # The uv that this Makefile may have fetched comes last: one that is installed is preferred.
@@ -48,6 +48,9 @@ openapi: .venv/run.installed ## regenerate functions/accounts/openapi.json
 
 build: .venv/check.installed ## build what AWS would run into .aws-sam: ARGS="--parameter-overrides Architecture=x86_64"
 	.venv/bin/sam build $(ARGS)
+
+push: .venv/run.installed ## push the catalog to Stripe: ARGS="--dry-run --webhook-url https://…/stripe/webhook"
+	@$(PYTHON) -m credits.payments push $(ARGS)
 
 clean: ## remove what these commands made; data given with DATA= stays
 	rm -rf .venv .aws-sam .local/uv .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

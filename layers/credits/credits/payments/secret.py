@@ -55,8 +55,18 @@ class Secret:
             raise SecretNotSet(name)
         return part
 
+    def write_webhook_secret(self, webhook_secret: str) -> None:
+        """Write it beside the API key, which stays."""
+        parts = {**self._ask(), "webhook_secret": webhook_secret}
+        self._manager.put_secret_value(SecretId=self._secret_id, SecretString=json.dumps(parts))
+        self._kept = None
+
     def _ask(self) -> Mapping[str, str]:
+        parts: Mapping[str, str] = json.loads(self._manager.get_secret_value(SecretId=self._secret_id)["SecretString"])
+        return parts
+
+    @property
+    def _manager(self) -> "SecretsManagerClient":
         if self._client is None:
             self._client = boto3.client("secretsmanager", region_name=self._region, config=CONFIG)
-        parts: Mapping[str, str] = json.loads(self._client.get_secret_value(SecretId=self._secret_id)["SecretString"])
-        return parts
+        return self._client
