@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from credits.domain.account import CreditWarning
+from credits.domain.account import CreditWarning, Standing
 from credits.domain.entry import Entry, EntryKind
 from credits.domain.notice import notices
 from credits.ledger.dynamo import _entry_item
@@ -43,6 +43,15 @@ def test_alerts_hear_of_an_entry_where_it_has_something_to_tell(kind: EntryKind,
     entry = replace(GIFT, kind=kind, alert=alert, change=change)
 
     assert is_let_through("alerts", entry) == bool(notices(entry))
+
+
+@pytest.mark.parametrize(("before", "after"), [("active", "past_due"), ("past_due", "active"), ("unpaid", "active")])
+def test_alerts_hear_of_a_payment_that_failed_or_came(before: str, after: str) -> None:
+    standing = replace(GIFT.after, standing=Standing(after))
+    entry = replace(GIFT, kind=EntryKind.STANDING, standing_before=Standing(before), after=standing)
+
+    assert notices(entry)
+    assert is_let_through("alerts", entry)
 
 
 @every_entry

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -13,6 +14,7 @@ from credits.domain.entry import Entry
 from credits.domain.notice import NoticeType, notices
 from local.template import ROOT
 from tests.unit.books import Book
+from tests.unit.stripe_snapshots import following, line, subscribed
 
 TYPES = [kind.value for kind in NoticeType]
 DOCUMENT = (ROOT / "docs" / "events.md").read_text(encoding="utf-8")
@@ -45,6 +47,17 @@ def life() -> list[Entry]:
     book.change_plan("free", at="2026-02-16 10:00")
     book.renew("2026-03-12 10:00")
     book.charge("message", 295, at="2026-03-12 10:00")
+    paid = line("pro", "2026-03-13", "2026-04-13")
+    renewed = line("pro", "2026-04-13", "2026-05-13")
+    open_again = replace(renewed, paid=False)
+    since = "2026-04-13 01:00"
+    following(book, subscribed("pro", "2026-03-13", "2026-04-13", paid), "2026-03-13")
+    following(
+        book,
+        subscribed("pro", "2026-03-13", "2026-05-13", paid, open_again, standing="past_due", unpaid_since=since),
+        since,
+    )
+    following(book, subscribed("pro", "2026-03-13", "2026-05-13", paid, renewed), "2026-04-15 10:00")
     return book.entries
 
 

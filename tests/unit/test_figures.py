@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from credits.domain.account import Account, warning_at
+from credits.domain.account import Account, Standing, Term, warning_at
 from credits.domain.grant import Grant, GrantKind
-from tests.unit.books import Book, allocation, free_account, utc
+from credits.domain.renew import renewal
+from tests.unit.books import CATALOG, Book, allocation, free_account, utc
 
 
 def figures(account: Account) -> tuple[int, int, int]:
@@ -88,7 +89,24 @@ def test_a_grant_that_a_hold_keeps_open_after_its_expiry_is_not_due_again() -> N
 
 
 def test_the_book_is_next_due_when_its_days_of_grace_end() -> None:
-    account = replace(free_account(allocation(300)), grace_ends_at=utc("2026-01-17"))
-
+    account = replace(
+        free_account(allocation(300)),
+        standing=Standing.PAST_DUE,
+        subscription_id="sub_1",
+        terms=(Term("sub_1", utc("2026-02-10 09:00"), 300, 300),),
+        grace_ends_at=utc("2026-01-17"),
+    )
     assert account.due_at() == utc("2026-01-17")
-    assert replace(account, at=utc("2026-01-17")).due_at() == utc("2026-02-10 09:00")
+
+    after = renewal(account, CATALOG, now=utc("2026-01-17")).books[0]
+
+    assert (after.remaining, after.frozen) == (0, 300)
+    assert after.due_at() == utc("2026-02-10 09:00")
+
+
+def test_grace_that_has_nothing_to_freeze_makes_nothing_due() -> None:
+    account = replace(
+        free_account(allocation(300)), standing=Standing.PAST_DUE, grace_ends_at=utc("2026-01-17"), at=utc("2026-01-18")
+    )
+
+    assert account.due_at() == utc("2026-02-10 09:00")

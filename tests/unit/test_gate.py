@@ -77,7 +77,7 @@ def test_an_action_that_every_plan_excludes_says_that_no_plan_has_it() -> None:
         ("incomplete", True),
         ("paused", True),
         ("canceled", True),
-        ("unpaid", False),
+        ("unpaid", True),
         ("past_due", False),
     ],
 )

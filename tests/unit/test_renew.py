@@ -118,12 +118,12 @@ def test_grants_that_expire_together_leave_in_the_order_they_came() -> None:
     ]
 
 
-def test_held_and_frozen_credits_outlast_the_expiry_of_their_grant() -> None:
+def test_held_credits_outlast_the_expiry_of_their_grant_and_frozen_ones_do_not() -> None:
     grant = Grant("p1", GrantKind.PROMOTION, 50, 10, held=30, frozen=5, expires_at=utc("2026-01-15"))
     book = Book(free_account(allocation(300), grant))
 
     assert told(book.renew("2026-01-15")) == [("expire#p1", "2026-01-15 00:00", -10, 300)]
-    assert (book.account.held, book.account.frozen) == (30, 5)
+    assert (book.account.held, book.account.frozen) == (30, 0)
     assert book.renew("2026-01-16") == ()
 
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from credits.domain.cycle import Period, period
-from credits.domain.grant import Draw, Grant, GrantKind
+from credits.domain.grant import PLAN_GRANTS, Draw, Grant, GrantKind
 
 GENESIS = ""
 """What the hash of a chain's first entry stands on."""
@@ -39,6 +39,20 @@ class PendingChange:
     at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One period of a subscription, until it ends: what the plan gave for it.
+
+    `given` are the credits given for it, less those that were taken back. `provisional` is the part of them that no
+    paid invoice covers: given at a boundary ahead of the renewal's payment, or for a trial.
+    """
+
+    subscription_id: str
+    ends_at: datetime
+    given: int
+    provisional: int = 0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
     """One account at one instant: everything a decision needs, and nothing it could derive.
@@ -46,6 +60,11 @@ class Account:
     - `anchor` and `period_number` fix the current period (`period`).
     - `used` are the credits spent in the current period, refunds taken off.
     - `free_through` is the last period of the Free cycle (which runs from `opened_at`) whose allocation was given.
+    - `terms` are the periods that a subscription pays for and that have not ended: the current one, and those that an
+      upgrade or a cancellation cut short. An account that no subscription pays for has none.
+    - `paid_until` is how far beyond the current period the subscription is paid (a yearly one).
+    - `owed` are credits that were spent before Stripe paid their time back: the next plan grant settles them.
+    - `ticket` orders what was fetched from Stripe: nothing that was fetched earlier is applied any more.
     - `warned` is the worst warning already sent since the balance was last above its line.
     - `seq`, `head` and `at` are those of the last entry; `version` counts commits and belongs to the store.
     """
@@ -57,6 +76,10 @@ class Account:
     standing: Standing = Standing.ACTIVE
     grace_ends_at: datetime | None = None
     subscription_id: str | None = None
+    terms: tuple[Term, ...] = ()
+    paid_until: datetime | None = None
+    owed: int = 0
+    ticket: int = 0
     anchor: datetime
     period_number: int = 0
     pending: PendingChange | None = None
@@ -115,11 +138,33 @@ class Account:
         """The part of `remaining` that was not bought in packs."""
         return self.remaining - self.purchased_remaining
 
+    @property
+    def term(self) -> Term | None:
+        """The current period's term."""
+        current = (self.subscription_id, self.period.end)
+        return next((term for term in self.terms if (term.subscription_id, term.ends_at) == current), None)
+
+    def grants_of(self, term: Term) -> tuple[Grant, ...]:
+        """The open grants that the plan gave for this term."""
+        return tuple(each for each in self.grants if each.kind in PLAN_GRANTS and each.expires_at == term.ends_at)
+
+    @property
+    def freezable(self) -> int:
+        """What the end of grace freezes: what is unspent of the provisional credits of an account past due."""
+        if self.standing is not Standing.PAST_DUE or self.term is None:
+            return 0
+        grants = self.grants_of(self.term)
+        unfrozen = self.term.provisional - sum(grant.frozen for grant in grants)
+        return max(0, min(unfrozen, sum(grant.remaining for grant in grants)))
+
     def due_at(self) -> datetime:
-        """The next instant at which time itself changes this book: a period's end, an expiry, the end of grace."""
+        """The next instant at which time itself changes this book: a period's end, a pending change, an expiry, the end
+        of grace. What is held expires when its hold closes, and what cannot be frozen waits for no grace."""
         instants = [self.period.end]
-        instants += [grant.expires_at for grant in self.grants if grant.expires_at and grant.expires_at > self.at]
-        if self.grace_ends_at and self.grace_ends_at > self.at:
+        if self.pending:
+            instants.append(self.pending.at)
+        instants += [each.expires_at for each in self.grants if each.expires_at and (each.remaining or each.frozen)]
+        if self.grace_ends_at and self.freezable:
             instants.append(self.grace_ends_at)
         return min(instants)
 

@@ -26,8 +26,20 @@ def months_after(anchor: datetime, months: int) -> datetime:
 
 
 def period(anchor: datetime, number: int) -> Period:
-    """Period `number` of the cycle that began at `anchor`."""
-    return Period(number, months_after(anchor, number), months_after(anchor, number + 1))
+    """Period `number` of the cycle that began at `anchor`.
+
+    A negative one is the lead-in to a cycle that begins in the future: the trial before it, one period however long,
+    which began at most `-number` months before the anchor.
+    """
+    return Period(number, months_after(anchor, number), months_after(anchor, number + 1) if number >= 0 else anchor)
+
+
+def lead_in(anchor: datetime, start: datetime) -> Period:
+    """The one period from `start` to the anchor, which is after it."""
+    number = -1
+    while months_after(anchor, number) > start:
+        number -= 1
+    return period(anchor, number)
 
 
 def period_at(anchor: datetime, instant: datetime) -> Period:

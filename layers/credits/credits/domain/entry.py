@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from credits.domain.account import Account, CreditWarning
+from credits.domain.account import Account, CreditWarning, Standing
 from credits.domain.grant import Draw
 
 
@@ -15,11 +15,18 @@ class EntryKind(StrEnum):
     CHARGE = "charge"
     ALLOCATION = "allocation"
     PRORATION = "proration"
+    CARRYOVER = "carryover"
+    PACK = "pack"
     PROMOTION = "promotion"
     ADJUSTMENT = "adjustment"
     EXPIRY = "expiry"
+    REVOCATION = "revocation"
+    FREEZE = "freeze"
+    THAW = "thaw"
+    CONFIRMATION = "confirmation"
     PERIOD = "period"
     PLAN_CHANGE = "plan_change"
+    STANDING = "standing"
 
 
 class ChangeStatus(StrEnum):
@@ -51,6 +58,8 @@ class Entry:
     - `credits` is signed, and is the sum of its `draws`; `remaining`, `total` and `warning` are those after it.
     - `alert` names the warning line that was crossed with this entry, once for each crossing.
     - `change` is there where the entry changes plan or seats, announces such a change, or calls it off.
+    - `standing_before` is there where the entry changes what payment allows; `after` has the new standing.
+    - `shortfall` are credits that were to be taken or frozen and had been spent: they are not in the draws.
     - `after` is the whole account after it, so that any past instant can be read from a single entry.
     - `lines` is how many entries the same key wrote (a batch): this one, and `key#01` … after it.
     - `hash` covers every other field and, through `prev_hash`, every entry before.
@@ -77,6 +86,8 @@ class Entry:
     tool: str | None = None
     description: str | None = None
     change: PlanChange | None = None
+    standing_before: Standing | None = None
+    shortfall: int = 0
     after: Account
     catalog_version: str
     lines: int = 1

@@ -6,10 +6,11 @@ from credits.catalog import Action, Catalog
 from credits.domain.account import Account, Standing
 from credits.errors import InvalidRequest, NotInPlan, PaymentRequired
 
-SPENDING = frozenset({Standing.ACTIVE, Standing.TRIALING, Standing.INCOMPLETE, Standing.CANCELED, Standing.PAUSED})
+SPENDING = frozenset(Standing) - {Standing.PAST_DUE}
 """The standings in which credits can be spent without a further question.
 
-Incomplete changes nothing until it is paid; canceled and paused accounts are on Free, and keep what they paid for.
+Incomplete changes nothing until it is paid; unpaid, canceled and paused accounts are on Free, and keep what they paid
+for.
 """
 
 

@@ -1,6 +1,6 @@
 """Grants: credits given together, and the order in which they burn."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -64,6 +64,45 @@ class Draw:
     expires_at: datetime | None = None
     held: int = 0
     frozen: int = 0
+
+
+def without(grants: Sequence[Grant], wanted: int, *among: str) -> tuple[tuple[Grant, ...], tuple[Draw, ...]]:
+    """The grants after as many of `wanted` credits were taken as are unspent in those named, frozen ones last; and the
+    draws, which add up to what was taken."""
+    after: list[Grant] = []
+    draws: list[Draw] = []
+    for grant in grants:
+        free = min(wanted, grant.remaining) if grant.id in among else 0
+        frozen = min(wanted - free, grant.frozen) if grant.id in among else 0
+        wanted -= free + frozen
+        if free or frozen:
+            draws.append(Draw(grant.id, grant.kind, -free, grant.expires_at, frozen=-frozen))
+        after.append(replace(grant, remaining=grant.remaining - free, frozen=grant.frozen - frozen))
+    return tuple(grant for grant in after if not grant.empty), tuple(draws)
+
+
+def frozen(grants: Sequence[Grant], wanted: int, *among: str) -> tuple[tuple[Grant, ...], tuple[Draw, ...]]:
+    """The grants after as many of `wanted` credits were frozen as can be spent in those named, and the draws."""
+    return _moved(grants, wanted, among, lambda grant: grant.remaining, 1)
+
+
+def thawed(grants: Sequence[Grant], wanted: int, *among: str) -> tuple[tuple[Grant, ...], tuple[Draw, ...]]:
+    """The grants after as many of `wanted` credits were thawed as are frozen in those named, and the draws."""
+    return _moved(grants, wanted, among, lambda grant: grant.frozen, -1)
+
+
+def _moved(
+    grants: Sequence[Grant], wanted: int, among: Sequence[str], there: Callable[[Grant], int], sign: int
+) -> tuple[tuple[Grant, ...], tuple[Draw, ...]]:
+    after: list[Grant] = []
+    draws: list[Draw] = []
+    for grant in grants:
+        part = min(wanted, there(grant)) if grant.id in among else 0
+        wanted -= part
+        if part:
+            draws.append(Draw(grant.id, grant.kind, -sign * part, grant.expires_at, frozen=sign * part))
+        after.append(replace(grant, remaining=grant.remaining - sign * part, frozen=grant.frozen + sign * part))
+    return tuple(after), tuple(draws)
 
 
 def burn_order(grants: Sequence[Grant]) -> list[Grant]:

@@ -5,7 +5,9 @@ A notice is a fact about one account at one entry. Which entries speak, and of w
 - an `alert`: `credits.low` or `credits.exhausted`, once for each crossing;
 - an allocation: `credits.renewed`; any other grant: `credits.granted`;
 - a `change`: `plan.changed`, or `seats.changed` where the plan stays. A change that waits for its date is told twice:
-  when it is announced (`pending`) and when it is `applied`. One that is given up before that is told as `called_off`.
+  when it is announced (`pending`) and when it is `applied`. One that is given up before that is told as `called_off`;
+- a standing that came to past due: `payment.past_due`; one that came back from there, or from unpaid, to where credits
+  can be spent: `payment.recovered`.
 
 All other entries, ordinary charges among them, say nothing.
 """
@@ -17,7 +19,7 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import Any
 
-from credits.domain.account import CreditWarning
+from credits.domain.account import CreditWarning, Standing
 from credits.domain.entry import Entry, EntryKind
 from credits.domain.instant import to_text
 
@@ -36,10 +38,14 @@ class NoticeType(StrEnum):
     CREDITS_GRANTED = "credits.granted"
     PLAN_CHANGED = "plan.changed"
     SEATS_CHANGED = "seats.changed"
+    PAYMENT_PAST_DUE = "payment.past_due"
+    PAYMENT_RECOVERED = "payment.recovered"
 
 
 ALERTS = {CreditWarning.LOW: NoticeType.CREDITS_LOW, CreditWarning.EXHAUSTED: NoticeType.CREDITS_EXHAUSTED}
-GIVEN = frozenset({EntryKind.PRORATION, EntryKind.PROMOTION, EntryKind.ADJUSTMENT})
+GIVEN = frozenset({EntryKind.PRORATION, EntryKind.CARRYOVER, EntryKind.PACK, EntryKind.PROMOTION, EntryKind.ADJUSTMENT})
+DUNNED = frozenset({Standing.PAST_DUE, Standing.UNPAID})
+PAYING = frozenset({Standing.ACTIVE, Standing.TRIALING})
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +108,12 @@ def _facts(entry: Entry) -> Iterator[tuple[NoticeType, dict[str, Any]]]:
                 "effective_at": to_text(change.at),
             },
         )
+    before, after = entry.standing_before, entry.after.standing
+    if before and after is Standing.PAST_DUE:
+        ends_at = entry.after.grace_ends_at
+        yield NoticeType.PAYMENT_PAST_DUE, {"grace_ends_at": to_text(ends_at) if ends_at else None}
+    if before in DUNNED and after in PAYING:
+        yield NoticeType.PAYMENT_RECOVERED, {}
     if entry.kind is EntryKind.ALLOCATION:
         yield NoticeType.CREDITS_RENEWED, {"period": entry.after.period_number} | _grant(entry)
     elif entry.kind in GIVEN:

@@ -10,7 +10,7 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
-from credits.domain.account import Account, CreditWarning, PendingChange, Standing
+from credits.domain.account import Account, CreditWarning, PendingChange, Standing, Term
 from credits.domain.entry import ChangeStatus, Entry, EntryKind, PlanChange
 from credits.domain.grant import Draw, Grant, GrantKind
 from credits.domain.instant import from_text, to_text
@@ -68,10 +68,6 @@ def state_to_record(account: Account) -> Record:
         record["seats"] = account.seats
     if account.standing is not Standing.ACTIVE:
         record["standing"] = account.standing.value
-    if account.grace_ends_at:
-        record["grace_ends_at"] = to_text(account.grace_ends_at)
-    if account.subscription_id:
-        record["subscription_id"] = account.subscription_id
     if account.period_number:
         record["period_number"] = account.period_number
     if account.pending:
@@ -87,6 +83,24 @@ def state_to_record(account: Account) -> Record:
         record["workflows"] = account.workflows
     if account.warned:
         record["warned"] = account.warned.value
+    return record | _payment_to_record(account)
+
+
+def _payment_to_record(account: Account) -> Record:
+    """The part of the state that Stripe decides."""
+    record: Record = {}
+    if account.grace_ends_at:
+        record["grace_ends_at"] = to_text(account.grace_ends_at)
+    if account.subscription_id:
+        record["subscription_id"] = account.subscription_id
+    if account.terms:
+        record["terms"] = [_term_to_record(term, account.subscription_id) for term in account.terms]
+    if account.paid_until:
+        record["paid_until"] = to_text(account.paid_until)
+    if account.owed:
+        record["owed"] = account.owed
+    if account.ticket:
+        record["ticket"] = account.ticket
     return record
 
 
@@ -111,6 +125,10 @@ def account_from_record(
         standing=Standing(record.get("standing", Standing.ACTIVE)),
         grace_ends_at=_instant(record.get("grace_ends_at")),
         subscription_id=record.get("subscription_id"),
+        terms=tuple(_term_from_record(term, record.get("subscription_id")) for term in record.get("terms", ())),
+        paid_until=_instant(record.get("paid_until")),
+        owed=record.get("owed", 0),
+        ticket=record.get("ticket", 0),
         anchor=from_text(record["anchor"]),
         period_number=record.get("period_number", 0),
         pending=PendingChange(pending["plan"], pending["seats"], from_text(pending["at"])) if pending else None,
@@ -169,6 +187,10 @@ def entry_to_record(entry: Entry) -> Record:
         record["lines"] = entry.lines
     if entry.change:
         record["change"] = _change_to_record(entry.change)
+    if entry.standing_before:
+        record["standing_before"] = entry.standing_before.value
+    if entry.shortfall:
+        record["shortfall"] = entry.shortfall
     for name in OPTIONAL_TEXT:
         if (text := getattr(entry, name)) is not None:
             record[name] = text
@@ -188,6 +210,7 @@ def entry_from_record(record: Record) -> Entry:
     )
     grants = {grant.id: grant for grant in after.grants}
     warning, alert, change = record.get("warning"), record.get("alert"), record.get("change")
+    standing_before = record.get("standing_before")
     return Entry(
         book_id=record["book_id"],
         account_id=record["account_id"],
@@ -203,6 +226,8 @@ def entry_from_record(record: Record) -> Entry:
         alert=CreditWarning(alert) if alert else None,
         quantity=record.get("quantity"),
         change=_change_from_record(change) if change else None,
+        standing_before=Standing(standing_before) if standing_before else None,
+        shortfall=record.get("shortfall", 0),
         after=after,
         catalog_version=record["catalog_version"],
         lines=record.get("lines", 1),
@@ -210,6 +235,21 @@ def entry_from_record(record: Record) -> Entry:
         hash=record["hash"],
         **{name: record.get(name) for name in OPTIONAL_TEXT},
     )
+
+
+def _term_to_record(term: Term, current: str | None) -> Record:
+    """The term. That of the account's own subscription does not name it again."""
+    record: Record = {"ends_at": to_text(term.ends_at), "given": term.given}
+    if term.provisional:
+        record["provisional"] = term.provisional
+    if term.subscription_id != current:
+        record["subscription_id"] = term.subscription_id
+    return record
+
+
+def _term_from_record(record: Record, current: str | None) -> Term:
+    subscription_id = str(record.get("subscription_id", current))
+    return Term(subscription_id, from_text(record["ends_at"]), record["given"], record.get("provisional", 0))
 
 
 def _draw_to_record(draw: Draw, *, known: bool) -> Record:

@@ -9,9 +9,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from credits.catalog import Catalog
-from credits.domain.account import Account, PendingChange
+from credits.domain.account import Account, PendingChange, Standing
 from credits.domain.entry import ChangeStatus, EntryKind
-from credits.domain.grant import PLAN_GRANTS, Draw, GrantKind
+from credits.domain.grant import Draw, GrantKind
 from credits.domain.journal import Journal, Posting
 from credits.domain.renew import begin_period, move_to_plan, plan_change, plan_words, renew
 from credits.errors import InvalidRequest, ManagedByStripe
@@ -67,12 +67,12 @@ def change_plan(account: Account, catalog: Catalog, *, now: datetime, key: str, 
 
 def _upgrade(journal: Journal, catalog: Catalog, now: datetime, key: str, plan: str, seats: int) -> None:
     account = journal.account
-    kept = tuple(
-        replace(grant, kind=GrantKind.CARRYOVER) if grant.kind in PLAN_GRANTS else grant for grant in account.grants
-    )
     # A cycle is known by its anchor, so two of them never share one.
     anchor = max(now, account.anchor + MILLISECOND)
-    begin_period(journal, catalog, move_to_plan(replace(account, grants=kept), plan, seats, anchor), 0, now)
+    # That an earlier subscription was cancelled says nothing of a plan that is given by hand.
+    standing = Standing.ACTIVE if account.standing is Standing.CANCELED else account.standing
+    moved = replace(move_to_plan(account, plan, seats, anchor), standing=standing)
+    begin_period(journal, catalog, moved, 0, now)
     description = f"{plan_words(account.plan, account.seats)} to {plan_words(plan, seats)}"
     change = plan_change(account, plan, seats, now)
     journal.write(EntryKind.PLAN_CHANGE, key, now, journal.account, description=description, change=change)

@@ -125,6 +125,8 @@ class EntryItem(Model):
     tool = UnicodeAttribute(null=True)
     description = UnicodeAttribute(null=True)
     change = UnicodeAttribute(null=True)
+    standing_before = UnicodeAttribute(null=True)
+    shortfall = NumberAttribute(null=True)
     after = UnicodeAttribute()
     catalog_version = UnicodeAttribute()
     lines = NumberAttribute(null=True)
