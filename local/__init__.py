@@ -17,6 +17,7 @@ The handlers of functions/ run here unchanged. What AWS puts around them is stoo
     queues.py        event source mappings of SQS queues
     streams.py       event source mappings of DynamoDB streams
     bus.py           the event bus, as a subscriber sees it
+    stripe/          Stripe: its API, its hosted pages, its webhooks
     clock.py         a clock that can be moved forward
     settings.py      what the person who starts the stack may choose
     stack.py         all of it, started and stopped as one

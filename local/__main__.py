@@ -22,6 +22,7 @@ from local.seed import ACCOUNTS
 from local.server import PortTaken
 from local.settings import Settings, SettingsError, settings_from
 from local.stack import Stack, running
+from local.stripe.site import command
 from local.template import TemplateError
 
 FOLDER = Path(".local")
@@ -78,6 +79,7 @@ def greeting(stack: Stack, settings: Settings) -> str:
 
   API       {stack.url}/v1
   Docs      {stack.url}/docs
+  Stripe    {stripe(stack)}
   Accounts  {accounts}
   API key   {stack.api_key}
   State     {state(settings)}
@@ -100,6 +102,12 @@ What was put on the event bus:
 
 Ctrl-C stops it.
 """
+
+
+def stripe(stack: Stack) -> str:
+    if stack.stripe_url:
+        return f"{stack.stripe_url}  (a stand-in; any sk_test_… key)"
+    return f"the real one, in test mode. Send its events here: {command(stack.url)}"
 
 
 def state(settings: Settings) -> str:

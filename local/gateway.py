@@ -48,12 +48,14 @@ class Gateway:
         environments: Environments,
         clock: Clock,
         events: Callable[[], Sequence[Mapping[str, Any]]] = list,
+        stripe: Callable[[Request], Response] | None = None,
     ) -> None:
         self._router = Router(template.routes)
         self._throttle = Throttle(rate=template.throttle_rate, burst=template.throttle_burst)
         self._environments = environments
         self._clock = clock
         self._events = events
+        self._stripe = stripe
 
     def answer(self, request: Request) -> tuple[Response, str]:
         """The response, and what an operator would find in the logs about it, which is mostly nothing."""
@@ -61,6 +63,8 @@ class Gateway:
             return self._move_clock(request), ""
         if request.path == "/__local__/events":
             return self._show_events(request), ""
+        if self._stripe is not None and request.path.startswith("/__local__/stripe"):
+            return self._stripe(request), ""
         match = self._router.match(request.method, request.path)
         if match is None:
             return refusal(HTTPStatus.NOT_FOUND), ""

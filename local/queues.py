@@ -1,5 +1,7 @@
 """SQS event source mappings on one machine: from a queue, on moto, to its function."""
 
+import time
+from collections import deque
 from typing import Any
 
 from local.source import Say, Send
@@ -13,7 +15,11 @@ RETRY_SECONDS = 1
 
 
 class QueueSource:
-    """Deletes what the function was done with; the rest comes again, until the queue's redrive policy takes it away."""
+    """Deletes what the function was done with; the rest comes again, until the queue's redrive policy takes it away.
+
+    What failed stays in flight while it waits, and so its group of a FIFO queue waits with it, and other groups do not.
+    It is then given back all at once and in order: moto forgets the order of messages that come back by themselves.
+    """
 
     def __init__(self, trigger: Trigger, *, url: str, arn: str, region: str, sqs: Any, send: Send, say: Say) -> None:
         self._name = trigger.function.name
@@ -25,8 +31,13 @@ class QueueSource:
         self._sqs = sqs
         self._send = send
         self._say = say
+        self._waiting: deque[tuple[float, str]] = deque()
 
     def turn(self) -> bool:
+        while self._waiting and self._waiting[0][0] <= time.monotonic():
+            self._sqs.change_message_visibility(
+                QueueUrl=self._url, ReceiptHandle=self._waiting.popleft()[1], VisibilityTimeout=0
+            )
         received = self._sqs.receive_message(
             QueueUrl=self._url,
             MaxNumberOfMessages=self._batch_size,
@@ -39,12 +50,12 @@ class QueueSource:
         failed = outcome.failed([message["MessageId"] for message in received], reports=self._reports)
         if failed:
             self._say(f"{self._name}: {len(failed)} of {len(received)} messages failed")
+        again_at = time.monotonic() + RETRY_SECONDS
         for message in received:
-            handle = {"QueueUrl": self._url, "ReceiptHandle": message["ReceiptHandle"]}
             if message["MessageId"] in failed:
-                self._sqs.change_message_visibility(**handle, VisibilityTimeout=RETRY_SECONDS)
+                self._waiting.append((again_at, message["ReceiptHandle"]))
             else:
-                self._sqs.delete_message(**handle)
+                self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=message["ReceiptHandle"])
         return True
 
     def _record(self, message: dict[str, Any]) -> dict[str, Any]:

@@ -28,6 +28,7 @@ QUEUE_PROPERTIES = (
     "RedrivePolicy",
     "DelaySeconds",
     "FifoQueue",
+    "ContentBasedDeduplication",
     "DeduplicationScope",
     "FifoThroughputLimit",
 )

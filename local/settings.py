@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 DEFAULT_PORT = 3000
+
+# Only Stripe's test mode: what runs on a laptop moves nobody's money.
+STRIPE_KEYS = ("sk_test_", "rk_test_")
 HIGHEST_PORT = 65_535
 
 
@@ -14,21 +17,33 @@ class SettingsError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """`port` 0 takes a free one. State is in memory unless `dynamodb_endpoint` or else `data` says where it is kept."""
+    """`port` 0 takes a free one. State is in memory unless `dynamodb_endpoint` or else `data` says where it is kept.
+
+    With a `stripe_key` the stack uses the real Stripe, in test mode, and `stripe_webhook_secret` is what its events are
+    signed with; without, a stand-in.
+    """
 
     port: int = DEFAULT_PORT
     data: Path | None = None
     dynamodb_endpoint: str | None = None
+    stripe_key: str | None = None
+    stripe_webhook_secret: str | None = None
 
 
 def settings_from(environment: Mapping[str, str]) -> Settings:
-    """Reads PORT, DATA and AWS_ENDPOINT_URL_DYNAMODB; an empty one counts as absent. Raises SettingsError."""
+    """Reads PORT, DATA, AWS_ENDPOINT_URL_DYNAMODB, STRIPE_SECRET_KEY and STRIPE_WEBHOOK_SECRET; an empty one counts as
+    absent. Raises SettingsError."""
     port = environment.get("PORT") or str(DEFAULT_PORT)
     if not (port.isascii() and port.isdecimal() and int(port) <= HIGHEST_PORT):
         raise SettingsError(f"PORT is a number from 0 to {HIGHEST_PORT}, not {port!r}")
     data = environment.get("DATA")
+    stripe_key = environment.get("STRIPE_SECRET_KEY") or None
+    if stripe_key is not None and not stripe_key.startswith(STRIPE_KEYS):
+        raise SettingsError("STRIPE_SECRET_KEY is a key of Stripe's test mode: sk_test_…")
     return Settings(
         port=int(port),
         data=Path(data).expanduser() if data else None,
         dynamodb_endpoint=environment.get("AWS_ENDPOINT_URL_DYNAMODB") or None,
+        stripe_key=stripe_key,
+        stripe_webhook_secret=environment.get("STRIPE_WEBHOOK_SECRET") or None,
     )

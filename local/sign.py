@@ -15,10 +15,15 @@ from typing import Any
 
 def signed(event: Mapping[str, Any], secret: str, *, now: datetime) -> dict[str, Any]:
     """The API Gateway event with the signature of its body, made at `now` with this secret."""
-    timestamp = int(now.timestamp())
-    signature = new(secret.encode(), f"{timestamp}.{event['body']}".encode(), sha256).hexdigest()
-    headers = {"content-length": str(len(event["body"].encode())), "stripe-signature": f"t={timestamp},v1={signature}"}
+    body = event["body"].encode()
+    headers = {"content-length": str(len(body)), "stripe-signature": signature(body, secret, now=now)}
     return {**event, "headers": {**event["headers"], **headers}}
+
+
+def signature(body: bytes, secret: str, *, now: datetime) -> str:
+    """Stripe's signature of a body, as the header `Stripe-Signature` carries it."""
+    timestamp = int(now.timestamp())
+    return f"t={timestamp},v1={new(secret.encode(), f'{timestamp}.'.encode() + body, sha256).hexdigest()}"
 
 
 def main(arguments: list[str]) -> int:

@@ -6,6 +6,7 @@
 Every process it starts ends with it: when the block is left, and when this process ends in any other way.
 """
 
+import json
 import os
 import resource
 from collections.abc import Iterator, Mapping
@@ -30,6 +31,7 @@ from local.seed import SHOWN, seed, usage_page
 from local.server import AccessLog, Server
 from local.settings import Settings
 from local.source import Say
+from local.stripe.site import Site
 from local.template import ROOT, load
 
 # What the deployed functions have beside the variables of template.yaml. The credentials open nothing: the AWS of a
@@ -45,6 +47,9 @@ VARIABLES = {
 # Parameters of template.yaml that have no default, or another here: the page may be embedded from its own origin.
 PARAMETERS = {"UpgradeUrl": "http://127.0.0.1/upgrade", "FrameAncestors": "'self'"}
 
+# The stand-in for Stripe takes any key of test mode.
+STAND_IN_KEY = "sk_test_local"
+
 # Every caller holds a connection and an environment. macOS allows a process 256 open files until it asks for more.
 OPEN_FILES = 4 * MAX_ENVIRONMENTS
 
@@ -54,11 +59,13 @@ class Stack:
     """A stack that answers at `url` (the origin, without /v1); `api_key` has every scope on every account.
 
     `page_url` is a link to a seeded account's Usage page, good for a quarter of an hour. Without seeding it is empty.
+    `stripe_url` is where the stand-in for Stripe answers; with the real Stripe it is empty.
     """
 
     url: str
     api_key: str
     page_url: str = ""
+    stripe_url: str = ""
 
 
 @contextmanager
@@ -76,6 +83,11 @@ def running(
         server = Server(settings.port)  # first of all: a port that is taken is said at once
         started.callback(server.stop)
         deployed = load()
+        stack_clock = Clock()
+        stripe = None if settings.stripe_key else Site(stack_clock.now)
+        if stripe is not None:
+            started.callback(stripe.stop)
+            stripe.start()
         if settings.dynamodb_endpoint:
             require_answer(settings.dynamodb_endpoint)
         aws_services = moto()
@@ -85,14 +97,19 @@ def running(
             started.callback(database.stop)
         endpoint = settings.dynamodb_endpoint or (database or aws_services).endpoint
         atomic = endpoint != aws_services.endpoint
+        payment_origins = {"PaymentOrigins": stripe.url} if stripe is not None else {}
         resources = Resources(
-            deployed, region=VARIABLES["AWS_REGION"], endpoint=aws_services.endpoint, parameters=PARAMETERS
+            deployed,
+            region=VARIABLES["AWS_REGION"],
+            endpoint=aws_services.endpoint,
+            parameters=PARAMETERS | payment_origins,
         )
         variables = {
             **VARIABLES,
             **resources.variables,
             "AWS_ENDPOINT_URL_DYNAMODB": endpoint,
             "AWS_ENDPOINT_URL": aws_services.endpoint,  # of every other service: nothing leaves this machine
+            "STRIPE_API_BASE": stripe.url if stripe is not None else "",
             "no_proxy": _no_proxy(),
         }
         # moto is not atomic under threads, and nobody has to know that it is there.
@@ -109,23 +126,36 @@ def running(
         aws = Aws.at(dynamodb=endpoint, moto=aws_services.endpoint, region=VARIABLES["AWS_REGION"])
         resources.create_missing(aws)
         api_key = _api_key(variables)
-        stack_clock = Clock()
+        url = f"http://127.0.0.1:{server.port}"
+        _write_stripe_secret(aws, variables["STRIPE_SECRET_ID"], settings, stripe, url)
         pump = Pump(deployed, resources, aws, environments, stack_clock, atomic=atomic, say=say)
         environments.wait_until_ready()
-        server.start(Gateway(deployed, environments, stack_clock, pump.events).answer)
-        stack = Stack(f"http://127.0.0.1:{server.port}", api_key)
+        control = stripe.control if stripe is not None else None
+        server.start(Gateway(deployed, environments, stack_clock, pump.events, control).answer)
+        stack = Stack(url, api_key, stripe_url=stripe.url if stripe is not None else "")
         if seeded:
             _seed(variables, aws)
             stack = replace(stack, page_url=usage_page(Client(stack.url, stack.api_key), SHOWN))
         server.log = log  # the requests so far were the stack's own
         pump.start()
         started.callback(pump.stop)
+        if stripe is not None:
+            stripe.deliver()
         yield stack
 
 
+def _write_stripe_secret(aws: Aws, name: str, settings: Settings, stripe: Site | None, url: str) -> None:
+    """What the functions know of Stripe: the key they call it with, and the secret that its events are signed with."""
+    if stripe is not None:
+        values = {"api_key": STAND_IN_KEY, "webhook_secret": stripe.subscribe(f"{url}/stripe/webhook")}
+    else:
+        values = {"api_key": settings.stripe_key or "", "webhook_secret": settings.stripe_webhook_secret or ""}
+    aws.secrets.put_secret_value(SecretId=name, SecretString=json.dumps(values))
+
+
 def _process_environment(variables: Mapping[str, str]) -> dict[str, str]:
-    """The whole environment of the functions' processes: ours but for what belongs to AWS, and `variables`."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    """The whole environment of the functions' processes: ours but for what is AWS's and Stripe's, and `variables`."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "STRIPE_"))}
     environment |= variables
     environment["PYTHONPATH"] = os.pathsep.join([str(ROOT / "layers" / "credits"), str(ROOT)])
     return environment

@@ -22,4 +22,7 @@ handed in, so that a year of billing takes a moment and the same seed gives the 
     period.py         billing periods
 
     api.py            the API as HTTP carries it
+    pages.py          the hosted pages: Checkout, portal, invoices, and a dashboard
+    delivery.py       signed webhooks, their retries, and what can go wrong with them
+    site.py           all of it, served
 """

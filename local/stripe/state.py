@@ -164,6 +164,7 @@ class State:
         data: Thing = {"object": deepcopy(thing)}
         if previous is not None:
             data["previous_attributes"] = deepcopy(previous)
+        endpoints = [endpoint["id"] for endpoint in self.subscribers(kind)]
         event = self.add(
             {
                 "id": self.new_id("event"),
@@ -174,10 +175,11 @@ class State:
                 "created": self.instant,
                 "data": data,
                 "livemode": False,
-                "pending_webhooks": sum(1 for _ in self.subscribers(kind)),
+                "pending_webhooks": len(endpoints),
                 "request": dict(self.request),
                 "type": kind,
-            }
+            },
+            endpoints=endpoints,
         )
         self.events.append(event)
 

@@ -1,6 +1,7 @@
 """The event pump's sources, on moto, with functions that answer as they are told to."""
 
 import json
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from typing import Any
@@ -198,6 +199,71 @@ def test_a_message_that_fails_as_often_as_the_queue_allows_is_a_dead_letter() ->
 
     assert [queue.source.turn(), queue.source.turn(), queue.source.turn()] == [True, True, False]
     assert send.bodies() == [["poison"], ["poison"]]
+    assert (queue.left(queue.url), queue.left(queue.dead)) == (0, 1)
+
+
+# FIFO queues
+
+
+class FifoQueue(Queue):
+    """A FIFO queue, and its dead letters."""
+
+    def __init__(self, send: Scripted, **properties: Any) -> None:
+        super().__init__(send, **properties)
+        fifo = {"FifoQueue": "true", "ContentBasedDeduplication": "true"}
+        self.dead = self.sqs.create_queue(QueueName="dead.fifo", Attributes=fifo)["QueueUrl"]
+        redrive = {"deadLetterTargetArn": f"arn:aws:sqs:{REGION}:123456789012:dead.fifo", "maxReceiveCount": 2}
+        fifo["RedrivePolicy"] = json.dumps(redrive)
+        self.url = self.sqs.create_queue(QueueName="events.fifo", Attributes=fifo)["QueueUrl"]
+        self.source._url = self.url
+
+    def put_in(self, group: str, *bodies: str) -> list[str]:
+        """Sends messages of a group and returns their ids."""
+        return [
+            self.sqs.send_message(QueueUrl=self.url, MessageBody=body, MessageGroupId=group)["MessageId"]
+            for body in bodies
+        ]
+
+
+def test_a_message_that_was_sent_twice_comes_once_and_tells_its_group() -> None:
+    send = Scripted()
+    queue = FifoQueue(send, BatchSize=10)
+    queue.put_in("ada", "paid", "paid")
+    queue.source.turn()
+
+    assert send.bodies() == [["paid"]]
+    attributes = send.events[0]["Records"][0]["attributes"]
+    assert attributes["MessageGroupId"] == "ada"
+    assert len(attributes["MessageDeduplicationId"]) == 64
+
+
+def test_what_failed_and_all_after_it_in_its_group_come_again_in_order_and_other_groups_do_not_wait() -> None:
+    send = Scripted()
+    queue = FifoQueue(send, BatchSize=2, FunctionResponseTypes=["ReportBatchItemFailures"])
+    first, second = queue.put_in("ada", "a1", "a2")
+    queue.put_in("ada", "a3")
+    queue.put_in("bob", "b1")
+    send._outcomes = iter([failing(first, second)])
+
+    queue.source.turn()
+    queue.source.turn()
+    time.sleep(1.1)
+    queue.source.turn()
+    queue.source.turn()
+
+    assert send.bodies() == [["a1", "a2"], ["b1"], ["a1", "a2"], ["a3"]]
+    assert queue.left(queue.url) == 0
+
+
+def test_a_group_goes_on_after_a_message_that_was_given_up() -> None:
+    send = Scripted(Outcome(error="boom"), Outcome(error="boom"))
+    queue = FifoQueue(send, BatchSize=1)
+    queue.put_in("ada", "poison", "next")
+    for _ in range(3):
+        queue.source.turn()
+        time.sleep(1.1)
+
+    assert send.bodies() == [["poison"], ["poison"], ["next"]]
     assert (queue.left(queue.url), queue.left(queue.dead)) == (0, 1)
 
 
