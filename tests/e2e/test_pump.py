@@ -83,6 +83,8 @@ def test_a_usage_report_counts_a_charge_a_moment_after_it(stack: Launched) -> No
     report = awaited(total)
     (bucket,) = [each for each in report["buckets"] if each["credits"]]
     assert bucket["actions"] == {"agent_step": {"count": 3, "credits": 6}}
+    forecast = client.call("GET", "/v1/accounts/reported/insights", expect=[200]).body["forecast"]
+    assert (forecast["used"], forecast["credits_per_day"], forecast["outlook"]) == (6, 6.0, "lasts")
 
 
 def test_bad_durations_move_no_clock(stack: Launched) -> None:

@@ -262,8 +262,8 @@ def usage(renewals: dict[str, Any], deployment: Deployment) -> dict[str, Any]:  
     (last,) = DynamoStore(deployment.tables).entries(Span("due-6"), limit=1)
     record = {"dynamodb": {"SequenceNumber": "1", "NewImage": _entry_item(last)}}
     told["a gap"] = deployment.emulators["usage_projection"].invoke({"Records": [record]})
-    for name in ("usage.report_usage", "usage.list_conversations", "usage.read_conversation", "usage.download_entries"):
-        told[name] = deployment.send(name)
+    for name in ("report_usage", "read_insights", "list_conversations", "read_conversation", "download_entries"):
+        told[f"usage.{name}"] = deployment.send(f"usage.{name}")
     return told
 
 
@@ -272,6 +272,7 @@ def test_the_stream_is_counted_and_reported(usage: dict[str, Any]) -> None:
     assert usage["a gap"] == {"batchItemFailures": []}
     assert usage["usage.report_usage"].status == 200
     assert usage["usage.report_usage"].body["granularity"] == "week"
+    assert len(usage["usage.read_insights"].body["tips"]) == 4
     assert [each["credits"] for each in usage["usage.list_conversations"].body["conversations"]] == [3]
     assert usage["usage.read_conversation"].body["title"] == "Emails from John"
     assert usage["usage.download_entries"].headers["content-type"] == "text/csv; charset=utf-8; header=present"
