@@ -40,6 +40,9 @@ check: .venv/check.installed ## every gate before a commit: style, types, import
 simulate: .venv/test.installed ## a year of a hundred accounts under faults, again and again: SEED=1 STEPS=1000000
 	@$(PYTHON) -m tests.simulation --seed $(or $(SEED),1) --steps $(or $(STEPS),20000)
 
+torture: .venv/test.installed ## the ledger and the documented pattern under lost replies and kills: what each charges
+	@$(PYTHON) -m tests.torture $(ARGS)
+
 bench: .venv/test.installed ## measure against the budgets of the design
 	@$(PYTHON) -m benchmarks
 

@@ -8,7 +8,7 @@ from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
-WRITE = "DynamoDB_20120810.TransactWriteItems"
+WRITES = frozenset({"TransactWriteItems", "PutItem", "UpdateItem", "DeleteItem"})
 OF_THE_CONNECTION = {"connection", "transfer-encoding", "content-length"}
 
 
@@ -34,10 +34,13 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 256  # as many callers as there are connect at one moment
 
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A caller that was killed is gone, and so is its connection: that is what the tests are about."""
+
 
 @contextmanager
 def lossy_proxy(endpoint: str, *, share: float, seed: int) -> Iterator[tuple[str, LossyProxy]]:
-    """The URL of a proxy before `endpoint` that loses this share of the replies to TransactWriteItems."""
+    """The URL of a proxy before `endpoint` that loses this share of the replies to writes."""
     proxy = LossyProxy(share, seed)
     target = urlsplit(endpoint).netloc
 
@@ -57,7 +60,7 @@ def lossy_proxy(endpoint: str, *, share: float, seed: int) -> Iterator[tuple[str
             self.upstream.request("POST", self.path, body, dict(self.headers))
             answer = self.upstream.getresponse()
             content = answer.read()
-            if self.headers["x-amz-target"] == WRITE and proxy.loses_the_next():
+            if self.headers["x-amz-target"].split(".")[-1] in WRITES and proxy.loses_the_next():
                 self.close_connection = True
                 return
             self.send_response(answer.status)
