@@ -3,10 +3,12 @@ entry there is."""
 
 import json
 from dataclasses import replace
+from datetime import datetime
 from itertools import product
 from typing import Any
 
 import pytest
+from hypothesis import given
 
 from credits.domain.account import CreditWarning, Standing
 from credits.domain.entry import Entry, EntryKind
@@ -15,6 +17,7 @@ from credits.ledger.dynamo import _entry_item
 from local.streams import matches
 from tests.template.document import functions
 from tests.unit.books import Book
+from tests.unit.test_properties import EXAMPLES, Step, lived, lives, openings
 
 STREAMS = {
     name: event["Properties"]
@@ -52,6 +55,17 @@ def test_alerts_hear_of_a_payment_that_failed_or_came(before: str, after: str) -
 
     assert notices(entry)
     assert is_let_through("alerts", entry)
+
+
+@EXAMPLES
+@given(openings, lives)
+def test_whatever_an_account_lives_through_alerts_hear_of_just_the_entries_that_tell_something(
+    opened_at: datetime, life: list[Step]
+) -> None:
+    book, _ = lived(opened_at, life)
+
+    for entry in book.entries:
+        assert is_let_through("alerts", entry) == bool(notices(entry))
 
 
 @every_entry

@@ -105,6 +105,7 @@ def test_held_and_frozen_credits_are_not_there_to_be_spent() -> None:
         ("2026-01-24 09:00", "2026-01-24 09:00", 30),
         ("2026-01-22 09:00", "2026-01-22 09:00", 10),
         ("2026-01-18 09:00", "2026-01-18 09:00", 30 / 7),
+        ("2026-01-25 10:00", "2026-01-25 09:00", 0),  # by a clock that stepped back since
     ],
 )
 def test_the_rate_of_a_young_account_is_that_of_its_life(opened: str, since: str, per_day: float) -> None:
@@ -112,6 +113,7 @@ def test_the_rate_of_a_young_account_is_that_of_its_life(opened: str, since: str
 
     drawn = forecast([day("2026-01-25", "08:45", message=Tally(30, 30))], holds, now=NOW)
 
+    assert drawn.since <= drawn.until
     assert minute(drawn.since) == since
     assert float(drawn.credits_per_day) == pytest.approx(per_day)
 

@@ -164,8 +164,11 @@ COUNTED: Final[Mapping[str, Callable[[_Habits], tuple[int, int]]]] = {
 
 
 def _began(account: Account, now: datetime, days: int) -> datetime:
-    """When the last `days` began, or the account if it is younger; at a quarter hour, so that none is cut."""
-    began = max(now - days * DAY, account.opened_at)
+    """When the last `days` began, or the account if it is younger; at a quarter hour, so that none is cut.
+
+    Never after `now`, also where the clock has stepped back behind the account's opening.
+    """
+    began = max(now - days * DAY, min(account.opened_at, now))
     return began - (began - FIRST_INSTANT) % QUARTER
 
 
