@@ -22,6 +22,7 @@ The handlers of functions/ run here unchanged. What AWS puts around them is stoo
     settings.py      what the person who starts the stack may choose
     stack.py         all of it, started and stopped as one
     client.py        a caller of the API
+    shell/           a small product around it all: a chat that spends credits, and the Usage page in its settings
     seed.py          an account on each plan and two that run short; history.py: what they did in the last weeks
     browser.py       a Chromium, for tests and pictures
     demo.py          the two worked examples, over HTTP

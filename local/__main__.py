@@ -77,6 +77,7 @@ def greeting(stack: Stack, settings: Settings) -> str:
     accounts = ", ".join(ACCOUNTS)
     return f"""InfuseOS Credits runs on this machine.
 
+  Product   {stack.url}/
   API       {stack.url}/v1
   Docs      {stack.url}/docs
   Stripe    {stripe(stack)}

@@ -1,7 +1,7 @@
 """API Gateway on one machine: an HTTP API with the `$default` stage, in front of the functions of template.yaml.
 
 It routes as API Gateway does, keeps its limits, and answers in its words, `{"message": …}`, where a request reaches no
-function or a function brings no response. Under /__local__/ it answers for the stack itself.
+function or a function brings no response. Under /__local__/ it answers for the stack itself, and at / for its shell.
 """
 
 import json
@@ -22,6 +22,7 @@ from local.environments import (
 )
 from local.payload import MalformedResponse, Request, Response
 from local.routing import Router
+from local.shell.host import Host
 from local.template import Template
 from local.throttle import Throttle
 
@@ -49,6 +50,7 @@ class Gateway:
         clock: Clock,
         events: Callable[[], Sequence[Mapping[str, Any]]] = list,
         stripe: Callable[[Request], Response] | None = None,
+        host: Host | None = None,
     ) -> None:
         self._router = Router(template.routes)
         self._throttle = Throttle(rate=template.throttle_rate, burst=template.throttle_burst)
@@ -56,6 +58,7 @@ class Gateway:
         self._clock = clock
         self._events = events
         self._stripe = stripe
+        self._host = host
 
     def answer(self, request: Request) -> tuple[Response, str]:
         """The response, and what an operator would find in the logs about it, which is mostly nothing."""
@@ -65,6 +68,8 @@ class Gateway:
             return self._show_events(request), ""
         if self._stripe is not None and request.path.startswith("/__local__/stripe"):
             return self._stripe(request), ""
+        if self._host is not None and self._host.answers(request.path):
+            return self._host.answer(request), ""
         match = self._router.match(request.method, request.path)
         if match is None:
             return refusal(HTTPStatus.NOT_FOUND), ""

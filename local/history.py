@@ -152,6 +152,49 @@ CHATS: Final = (
         "Here are ten. I would take the third: it says what people get.",
         ADVANCED_MODEL,
     ),
+    Chat(
+        "Interview questions",
+        "Prepare questions for the design interview on Monday",
+        (tool("calendar_read", "Read calendar"), tool("docs_read", "Read document")),
+        "Eight questions, from her portfolio to how she takes feedback.",
+    ),
+    Chat(
+        "Release notes",
+        "Turn this week's merged changes into release notes",
+        (tool("github_list", "List changes"),),
+        "Eleven changes in three groups, the breaking one first.",
+    ),
+    Chat(
+        "Icon set",
+        "Create icons for the six features on our website",
+        (Step("image_generation", "Feature icons", quantity=2),),
+        "Here are the icons, in one style.",
+    ),
+    Chat(
+        "Contract summary",
+        "Summarise the supplier contract and list what we must do by when",
+        (tool("docs_read", "Read document"),),
+        "Four duties, two of them due this year. The notice period is ninety days.",
+        ADVANCED_MODEL,
+    ),
+    Chat(
+        "Grant programmes",
+        "Which public grants could fund our pilot?",
+        (tool("web_search", "Web search"), pages(5)),
+        "Three fit. The deadline of the best one is in six weeks.",
+    ),
+    Chat(
+        "Workshop agenda",
+        "Draft an agenda for the half-day workshop",
+        (),
+        "Three blocks of an hour, with breaks, and an end that everybody can name.",
+    ),
+    Chat(
+        "Newsletter",
+        "Write the November newsletter from our last posts",
+        (tool("web_search", "Web search"), pages(2), Step("image_generation", "Header image")),
+        "The newsletter is ready, with a header image.",
+    ),
 )
 
 
@@ -175,8 +218,8 @@ DAYS: Final = {
     "exhausted": (7, 4, 2),
 }
 
-# The last chat of these accounts, which are on Free: 8 credits are left, and none.
-SPREES: Final = {"low": spree(272), "exhausted": spree(296)}
+# The last chat of these accounts, which are on Free and have spent 10: 8 credits are left, and none.
+SPREES: Final = {"low": spree(282), "exhausted": spree(290)}
 
 # How much more some of them have done at once: their plans give more.
 TIMES: Final = {"pro": 4, "max": 8, "team": 12}
@@ -189,7 +232,7 @@ MEMBERS: Final = ("ana", "ben", "chloe")
 
 def happenings(account_id: str) -> Iterator[Happening]:
     """Every chat of an account, the oldest first: through the working day, and each account a different mix."""
-    shift = 3 * list(DAYS).index(account_id)
+    shift = 0 if account_id in SPREES else 3 * list(DAYS).index(account_id)
     days = DAYS[account_id]
     for count, day in enumerate(days):
         last = count == len(days) - 1

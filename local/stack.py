@@ -30,6 +30,7 @@ from local.resources import Aws, Resources
 from local.seed import SHOWN, seed, usage_page
 from local.server import AccessLog, Server
 from local.settings import Settings
+from local.shell.host import Host
 from local.source import Say
 from local.stripe.site import Site
 from local.template import ROOT, load
@@ -72,7 +73,7 @@ class Stack:
 def running(
     settings: Settings, *, folder: Path, log: AccessLog, say: Say = lambda _: None, seeded: bool = True
 ) -> Iterator[Stack]:
-    """Starts a stack and yields it once it answers, `seeded` with an account on each plan.
+    """Starts a stack and yields it once it answers, `seeded` with the accounts of seed.py.
 
     The functions' own output goes to functions.log in `folder`, each request to `log`, and what happens without a
     caller, above all the events on the bus, to `say`. Raises PortTaken, TemplateError, HandlersNotImported, or
@@ -130,12 +131,13 @@ def running(
         _write_stripe_secret(aws, variables["STRIPE_SECRET_ID"], settings, stripe, url)
         pump = Pump(deployed, resources, aws, environments, stack_clock, atomic=atomic, say=say)
         environments.wait_until_ready()
-        control = stripe.control if stripe is not None else None
-        server.start(Gateway(deployed, environments, stack_clock, pump.events, control).answer)
         stack = Stack(url, api_key, stripe_url=stripe.url if stripe is not None else "")
+        client = Client(stack.url, stack.api_key)
+        control = stripe.control if stripe is not None else None
+        server.start(Gateway(deployed, environments, stack_clock, pump.events, control, Host(client)).answer)
         if seeded:
             _seed(variables, aws)
-            stack = replace(stack, page_url=usage_page(Client(stack.url, stack.api_key), SHOWN))
+            stack = replace(stack, page_url=usage_page(client, SHOWN))
         server.log = log  # the requests so far were the stack's own
         pump.start()
         started.callback(pump.stop)

@@ -8,15 +8,15 @@ const LEAST_SECONDS = 10;
 const STYLE = new CSSStyleSheet();
 STYLE.replaceSync(`
   :host {
-    --ok: var(--infuseos-credits-ok, #4f46e5);
-    --low: var(--infuseos-credits-low, #b45309);
-    --exhausted: var(--infuseos-credits-exhausted, #b91c1c);
+    --ok: var(--infuseos-credits-ok, #3b57d0);
+    --low: var(--infuseos-credits-low, #7a4d00);
+    --exhausted: var(--infuseos-credits-exhausted, #9b1c13);
     --track: var(--infuseos-credits-track, rgb(127 127 127 / 0.25));
     color: inherit;
     display: block;
     font: inherit;
   }
-  :host([hidden]) { display: none; }
+  :host([hidden]), [hidden] { display: none !important; }
   [role="meter"] { --fill: var(--ok); display: grid; gap: 0.375em; }
   [data-state="low"] { --fill: var(--low); }
   [data-state="exhausted"] { --fill: var(--exhausted); }
@@ -30,9 +30,9 @@ STYLE.replaceSync(`
   @media (prefers-reduced-motion: reduce) { .fill { transition: none; } }
   @media (prefers-color-scheme: dark) {
     :host {
-      --ok: var(--infuseos-credits-ok, #818cf8);
-      --low: var(--infuseos-credits-low, #fbbf24);
-      --exhausted: var(--infuseos-credits-exhausted, #f87171);
+      --ok: var(--infuseos-credits-ok, #8fa3ff);
+      --low: var(--infuseos-credits-low, #f4cd78);
+      --exhausted: var(--infuseos-credits-exhausted, #ffa79e);
     }
   }
 `);
