@@ -114,7 +114,7 @@ def overview_of(account: Account, forecast: Forecast, catalog: Catalog, reader: 
             notice
             for notice in (
                 _of_payment(account, catalog, reader, now),
-                _of_balance(account, catalog, reader),
+                _of_balance(account, catalog, reader) if may_spend(account, now) else None,
                 _of_change(account, catalog, reader),
                 _of_limits(account, words, flows),
             )
@@ -234,13 +234,12 @@ def _of_balance(account: Account, catalog: Catalog, reader: Reader) -> Notice | 
     resets = reader.long_date(account.period.end)
     match warning_at(account.remaining, catalog.policies.low_threshold):
         case CreditWarning.EXHAUSTED:
-            free = next((action for action in catalog.actions.values() if not action.credits), None)
             return Notice(
                 "exhausted",
                 Tone.DANGER,
                 "You are out of credits",
-                f"New messages are paused until your credits reset on {resets}. Upgrade or buy a pack to go on now."
-                + (f" {free.description}, also now." if free else ""),
+                f"New messages are refused until your credits reset on {resets}. Upgrade or buy a pack to go on now. "
+                "What is free still works.",
                 Remedy.UPGRADE,
             )
         case CreditWarning.LOW:

@@ -12,6 +12,7 @@ from credits.page.plans import Plans, plans_of
 from credits.page.reader import Reader
 from credits.page.readings import MOST_CSV_ROWS, Readings
 from credits.page.selection import PERIOD, Address, Selection
+from credits.usage.insights import Advice
 from credits.usage.report import Granularity
 
 SPANS = {PERIOD: "This period", "7d": "7 days", "30d": "30 days", "90d": "90 days", "12m": "12 months"}
@@ -110,17 +111,15 @@ def view_of(
         overview=overview_of(account, insights.forecast, catalog, reader, now=now),
         history=_history(readings, selection, address, catalog, reader),
         plans=plans_of(account, catalog, reader, now=now),
-        tips=tuple(Tip(advice.tip.text, _saved(advice.credits_saved, reader)) for advice in insights.tips),
+        tips=tuple(Tip(advice.tip.text, _saved(advice, reader)) for advice in insights.tips),
         tips_since=reader.long_date(insights.advised_since),
     )
 
 
-def _saved(credits: int | None, reader: Reader) -> str:
-    if credits is None:
-        return ""
-    if credits == 0:
-        return "Nothing to save here: well done"
-    return f"Would have saved {counted(credits, 'credit', reader)}"
+def _saved(advice: Advice, reader: Reader) -> str:
+    if advice.credits_saved:
+        return f"Would have saved {counted(advice.credits_saved, 'credit', reader)}"
+    return "Nothing to save here" if advice.count == 0 else ""
 
 
 def _history(readings: Readings, selection: Selection, address: Address, catalog: Catalog, reader: Reader) -> History:
@@ -196,7 +195,7 @@ def _conversations(readings: Readings, selection: Selection, reader: Reader) -> 
     choices = [
         Choice(
             each.conversation_id,
-            f"{each.title or each.conversation_id} ({reader.number(each.credits)})",
+            f"{each.title or each.conversation_id}: {counted(each.credits, 'credit', reader)}",
             each.conversation_id == selection.conversation_id,
         )
         for each in offered.values()
