@@ -12,32 +12,34 @@
     return;
   }
 
-  // What was read once stays away for as long as this tab is open.
+  document.documentElement.classList.add("scripted");
+
+  // What was read once stays away for as long as this tab is open. It goes as it comes, before anything is painted.
   const kept = (() => {
     try {
       sessionStorage.setItem("usage", "");
       return sessionStorage;
     } catch {
-      return null;
+      return { getItem: () => null, setItem: () => {} };
     }
   })();
-  for (const notice of document.querySelectorAll(".notice")) {
-    const dismiss = notice.querySelector(".dismiss");
-    if (!dismiss || !kept) continue;
-    const name = `${notice.id}: ${notice.textContent}`;
-    notice.hidden = kept.getItem(name) !== null;
-    dismiss.hidden = false;
-    dismiss.addEventListener("click", () => {
-      kept.setItem(name, "");
+  const named = (notice) => `${notice.id}: ${notice.textContent}`;
+  new MutationObserver((_, observer) => {
+    if (!document.querySelector(".overview, .problem")) return;
+    observer.disconnect();
+    for (const notice of document.querySelectorAll(".notice")) notice.hidden = kept.getItem(named(notice)) !== null;
+  }).observe(document, { childList: true, subtree: true });
+
+  document.addEventListener("click", ({ target }) => {
+    const notice = target.closest(".dismiss")?.closest(".notice");
+    if (notice) {
+      kept.setItem(named(notice), "");
       notice.hidden = true;
       document.querySelector("h1").focus();
-    });
-  }
+    }
 
-  // A row opens wherever it is touched, not at its name alone.
-  document.addEventListener("click", (event) => {
-    const row = event.target.closest(".rows tbody > tr:first-child");
-    const details = row?.querySelector("details");
-    if (details && !event.target.closest("summary, a, button") && !String(getSelection())) details.open = !details.open;
+    // A row opens wherever it is touched, not at its name alone.
+    const details = target.closest(".rows tbody > tr:first-child")?.querySelector("details");
+    if (details && !target.closest("summary, a, button") && !String(getSelection())) details.open = !details.open;
   });
 })();
