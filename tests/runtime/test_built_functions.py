@@ -4,7 +4,7 @@ import json
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 
@@ -284,8 +284,11 @@ def page(story: dict[str, Answer], deployment: Deployment) -> dict[str, Answer]:
     """A link to the Usage page, what it opens, the first file that this refers to, and the badge with its balance."""
     link = deployment.send("usage.create_usage_session")
     session = parse_qs(urlsplit(link.body["url"]).query)["session"][0]
-    shown = deployment.send(
-        "usage_page.show_usage", rawQueryString=f"session={session}", queryStringParameters={"session": session}
+    # Of one conversation, so that every index is read.
+    chosen = {"session": session, "conversation": "chat-1"}
+    shown = deployment.send("usage_page.show_usage", rawQueryString=urlencode(chosen), queryStringParameters=chosen)
+    history = deployment.send(
+        "usage_page.download_history", rawQueryString=f"session={session}", queryStringParameters={"session": session}
     )
     name = re.findall(r"/usage/assets/([^\"]+)", shown.text)[0]
     file = deployment.send("usage_page.read_asset", rawPath=f"/usage/assets/{name}", pathParameters={"name": name})
@@ -293,13 +296,14 @@ def page(story: dict[str, Answer], deployment: Deployment) -> dict[str, Answer]:
         "usage_page.read_balance", rawQueryString=f"session={session}", queryStringParameters={"session": session}
     )
     badge = deployment.send("usage_page.read_badge")
-    return {"link": link, "page": shown, "file": file, "balance": balance, "badge": badge}
+    return {"link": link, "page": shown, "history": history, "file": file, "balance": balance, "badge": badge}
 
 
 def test_a_link_opens_the_page_and_the_page_its_files(page: dict[str, Answer]) -> None:
     assert page["link"].status == 201
     assert page["page"].status == 200
     assert page["page"].headers["content-type"] == "text/html; charset=utf-8"
+    assert page["history"].headers["content-type"] == "text/csv; charset=utf-8; header=present"
     assert page["file"].status == 200
     assert page["file"].headers["cache-control"] == "public, max-age=31536000, immutable"
     assert (page["balance"].status, page["balance"].body["remaining"]) == (200, 8_345)

@@ -1,8 +1,11 @@
 """Ledger entries as rows that people know."""
 
+from dataclasses import replace
+
 from credits.domain.charge import Usage, charge
+from credits.domain.entry import EntryKind
 from credits.domain.grant import GrantKind
-from credits.page.history import Chip, Line, Row, conversation_of, rows_of
+from credits.page.history import BOOKKEEPING, MOVEMENTS, Chip, Line, Row, conversation_of, rows_of
 from credits.page.reader import reader_of
 from credits.usage.fold import Conversation, fold
 from tests.unit.books import CATALOG, Book, utc
@@ -157,3 +160,13 @@ def test_a_conversation_tells_what_it_used_in_all() -> None:
 
 def test_an_empty_page_has_no_rows() -> None:
     assert rows_of([], CATALOG, READER, more=True) == ()
+
+
+def test_every_kind_of_entry_is_usage_or_has_a_name_or_is_left_out() -> None:
+    assert {kind.value for kind in EntryKind} - set(MOVEMENTS) - BOOKKEEPING <= {"charge", "capture"}
+
+
+def test_what_is_only_kept_for_the_books_is_no_row() -> None:
+    book = Book.opened("2026-11-23 08:00")
+    confirmation = replace(book.entries[-1], kind=EntryKind.CONFIRMATION, credits=0)
+    assert rows_of([confirmation], CATALOG, READER, more=False) == ()

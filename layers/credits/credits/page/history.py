@@ -19,19 +19,32 @@ from credits.usage.fold import Conversation, Tallies, Tally, is_usage
 NO_CONVERSATION = "Outside conversations"
 
 MOVEMENTS: Mapping[str, str] = {
-    "opened": "Account opened",
     "allocation": "Monthly credits",
-    "proration": "Credits for added seats",
+    "proration": "Credits for an upgrade",
     "carryover": "Credits carried over",
     "pack": "Credit pack",
     "promotion": "Gift",
     "adjustment": "Adjustment",
-    "expiry": "Credits expired",
     "refund": "Refund",
-    "period": "New period",
+    "expiry": "Credits expired",
+    "revocation": "Credits withdrawn",
+    "freeze": "Credits put on hold",
+    "thaw": "Credits back from hold",
+    "hold": "Set aside for a task",
+    "extension": "More set aside for a task",
+    "release": "Given back by a task",
     "plan_change": "Plan change",
+    "standing": "Payment status",
+    "period": "New period",
+    "opened": "Account opened",
 }
 """How a movement that is no usage is called, by the kind of its entry."""
+
+BOOKKEEPING = frozenset({"confirmation", "member", "meter"})
+"""Kinds that move no credits and tell people nothing: the ledger keeps them, the history leaves them out."""
+
+TELLING = frozenset({EntryKind.PROMOTION, EntryKind.ADJUSTMENT})
+"""Kinds whose description somebody wrote for people; the ledger's own words for others are for those who audit it."""
 
 GRANTS: Mapping[GrantKind, str] = {
     GrantKind.ALLOCATION: "monthly credits",
@@ -98,6 +111,8 @@ def rows_of(entries: Sequence[Entry], catalog: Catalog, reader: Reader, *, more:
     """The rows of a page of entries; `more` where another page follows."""
     groups: dict[tuple[date, str | None] | str, list[Entry]] = {}
     for entry in entries:
+        if entry.kind.value in BOOKKEEPING:
+            continue
         key = (reader.day_of(entry.at), entry.conversation_id) if is_usage(entry) else f"{entry.book_id} {entry.seq}"
         groups.setdefault(key, []).append(entry)
     oldest = reader.day_of(entries[-1].at) if entries and more else None
@@ -182,7 +197,8 @@ def _chips(tallies: Tallies, catalog: Catalog, reader: Reader) -> tuple[Chip, ..
 
 def _movement(entry: Entry, catalog: Catalog, reader: Reader) -> Row:
     about = [
-        _change(entry.change, catalog, reader) if entry.change else entry.description,
+        _change(entry.change, catalog, reader) if entry.change else None,
+        entry.description if entry.kind in TELLING else None,
         f"Unused {GRANTS[entry.draws[0].kind]}" if entry.kind is EntryKind.EXPIRY and entry.draws else None,
         f"{counted(entry.remaining, 'credit', reader)} left after it",
     ]
