@@ -133,7 +133,10 @@ class Params:
         kept = dict(present or {})
         if self.is_unset("metadata"):
             return {}
-        for name, value in self.mapping("metadata").items():
+        given = self._values.get("metadata", {})
+        # Keys that count from 0 look like a list in a form.
+        named = given if isinstance(given, Mapping) else {str(key): value for key, value in enumerate(given)}
+        for name, value in named.items():
             if len(name) > LONGEST_METADATA_KEY or len(str(value)) > LONGEST_METADATA_VALUE:
                 raise invalid("Metadata keys have up to 40 characters, values up to 500.", param=f"metadata[{name}]")
             if value == "":
