@@ -14,10 +14,13 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from credits import catalog
 from credits.access.caller import Scope
 from credits.access.keys import KeyItem, Keys
 from credits.ledger.dynamo import DynamoStore
 from credits.ledger.tables import bind, bind_tables, connect
+from credits.payments.client import make_client
+from credits.payments.push import push
 from credits.runtime import clock
 from credits.usage.tables import open_rollups
 from local.client import Client
@@ -128,7 +131,7 @@ def running(
         resources.create_missing(aws)
         api_key = _api_key(variables)
         url = f"http://127.0.0.1:{server.port}"
-        _write_stripe_secret(aws, variables["STRIPE_SECRET_ID"], settings, stripe, url)
+        _connect_stripe(aws, variables["STRIPE_SECRET_ID"], settings, stripe, url, say)
         pump = Pump(deployed, resources, aws, environments, stack_clock, atomic=atomic, say=say)
         environments.wait_until_ready()
         stack = Stack(url, api_key, stripe_url=stripe.url if stripe is not None else "")
@@ -146,13 +149,19 @@ def running(
         yield stack
 
 
-def _write_stripe_secret(aws: Aws, name: str, settings: Settings, stripe: Site | None, url: str) -> None:
-    """What the functions know of Stripe: the key they call it with, and the secret that its events are signed with."""
-    if stripe is not None:
-        values = {"api_key": STAND_IN_KEY, "webhook_secret": stripe.subscribe(f"{url}/stripe/webhook")}
-    else:
-        values = {"api_key": settings.stripe_key or "", "webhook_secret": settings.stripe_webhook_secret or ""}
-    aws.secrets.put_secret_value(SecretId=name, SecretString=json.dumps(values))
+def _connect_stripe(aws: Aws, secret: str, settings: Settings, stand_in: Site | None, url: str, say: Say) -> None:
+    """Makes Stripe sell the catalog, and writes down what the functions know of it: the key that they call it with, and
+    the secret that its events are signed with."""
+    key = STAND_IN_KEY if stand_in is not None else str(settings.stripe_key)
+    client = make_client(key, api_base=stand_in.url if stand_in is not None else None)
+    # The real Stripe cannot reach this machine: `stripe listen` brings its events, signed with a secret of its own.
+    endpoint = f"{url}/stripe/webhook" if stand_in is not None else None
+    pushed = push(client, catalog.load(), webhook_url=endpoint)
+    if stand_in is None:
+        for change in pushed.changes:
+            say(f"Stripe: {change}")
+    values = {"api_key": key, "webhook_secret": pushed.webhook_secret or settings.stripe_webhook_secret or ""}
+    aws.secrets.put_secret_value(SecretId=secret, SecretString=json.dumps(values))
 
 
 def _process_environment(variables: Mapping[str, str]) -> dict[str, str]:

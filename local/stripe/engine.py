@@ -121,13 +121,15 @@ class Engine:
         """Somebody pays on the Checkout page. A 402 leaves the session open."""
         return self._act(lambda state: checkout.complete(state, state.get("checkout.session", session), payment_method))
 
-    def change_plan(self, session: str, *, price: str, quantity: int = 1) -> Thing:
+    def change_plan(self, session: str, *, price: str | None = None, quantity: int | None = None) -> Thing:
         """Somebody chooses another plan or number of seats in the customer portal."""
 
         def act(state: State) -> Thing:
             portal_session, subscription = self._in_portal(session)
-            wanted = state.referred("price", price, "price")
-            portal.change(state, portal_session, subscription, price=wanted, quantity=quantity)
+            item = subscription["items"]["data"][0]
+            wanted = item["price"] if price is None else state.referred("price", price, "price")
+            seats = item["quantity"] if quantity is None else quantity
+            portal.change(state, portal_session, subscription, price=wanted, quantity=seats)
             return subscription
 
         return self._act(act)

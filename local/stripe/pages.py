@@ -121,6 +121,7 @@ class Pages:
             later={each["id"]: self._later(each) for each in open_ones},
             prices=[state.objects[price] for price in _offered(features)],
             allows={feature: each["enabled"] for feature, each in features.items()},
+            updates=features["subscription_update"]["default_allowed_updates"],
             method=method and f"{method['type'].replace('_', ' ')} {method[method['type']]['last4']}",
             invoices=invoices[: -MOST_ROWS - 1 : -1],
             choices=CHOICES.items(),
@@ -133,10 +134,7 @@ class Pages:
         action = form.get("action", "")
         match action:
             case "change":
-                quantity = form.get("quantity", "1")
-                if not (quantity.isascii() and quantity.isdecimal() and 0 < int(quantity) < 1000):
-                    raise invalid("Seats are a number from 1 to 999.")
-                self._engine.change_plan(name, price=form.get("price", ""), quantity=int(quantity))
+                self._engine.change_plan(name, price=form.get("price"), quantity=_seats(form))
             case "cancel":
                 self._engine.cancel_in_portal(name)
             case "keep":
@@ -265,6 +263,16 @@ def _chosen(form: Mapping[str, str]) -> str:
     if name not in CHOICES:
         raise invalid("Choose a payment method.")
     return name
+
+
+def _seats(form: Mapping[str, str]) -> int | None:
+    """How many are asked for; None where the form does not ask."""
+    seats = form.get("quantity")
+    if seats is None:
+        return None
+    if not (seats.isascii() and seats.isdecimal() and 0 < int(seats) < 1000):
+        raise invalid("Seats are a number from 1 to 999.")
+    return int(seats)
 
 
 def _to(location: str) -> Page:

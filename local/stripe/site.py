@@ -48,11 +48,6 @@ class Site:
             self._thread.join(STOP_SECONDS)
         self._server.stop()
 
-    def subscribe(self, url: str) -> str:
-        """Has every event delivered to an endpoint at this URL. Returns its secret."""
-        wanted = {"url": url, "enabled_events": ["*"], "description": "The local stack"}
-        return str(self.engine.request("POST", "/v1/webhook_endpoints", wanted)["secret"])
-
     def answer(self, request: Request) -> tuple[Response, str]:
         """The API below /v1, the pages elsewhere."""
         if request.path.startswith("/v1/"):

@@ -258,7 +258,8 @@ def test_events_reach_an_endpoint_over_http_and_the_sdk_takes_them(shop: Shop) -
     server = HTTPServer(("127.0.0.1", 0), Endpoint)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
-        secret = shop.site.subscribe(f"http://127.0.0.1:{server.server_port}/stripe/webhook")
+        url = f"http://127.0.0.1:{server.server_port}/stripe/webhook"
+        secret = shop.sdk.v1.webhook_endpoints.create({"url": url, "enabled_events": ["*"]}).secret
         shop.site.deliver()
         shop.sdk.v1.customers.create({"email": "ada@example.com"})
         awaited(lambda: received)
