@@ -62,14 +62,8 @@ class Gateway:
 
     def answer(self, request: Request) -> tuple[Response, str]:
         """The response, and what an operator would find in the logs about it, which is mostly nothing."""
-        if request.path == "/__local__/clock":
-            return self._move_clock(request), ""
-        if request.path == "/__local__/events":
-            return self._show_events(request), ""
-        if self._stripe is not None and request.path.startswith("/__local__/stripe"):
-            return self._stripe(request), ""
-        if self._host is not None and self._host.answers(request.path):
-            return self._host.answer(request), ""
+        if (own := self._own(request)) is not None:
+            return own, ""
         match = self._router.match(request.method, request.path)
         if match is None:
             return refusal(HTTPStatus.NOT_FOUND), ""
@@ -93,6 +87,18 @@ class Gateway:
         else:
             remark = ""
         return Response(response.status, response.body, (*response.headers, ("apigw-requestid", request_id))), remark
+
+    def _own(self, request: Request) -> Response | None:
+        """What the stack answers itself; None for what is the API's."""
+        if request.path == "/__local__/clock":
+            return self._move_clock(request)
+        if request.path == "/__local__/events":
+            return self._show_events(request)
+        if self._stripe is not None and request.path.startswith("/__local__/stripe"):
+            return self._stripe(request)
+        if self._host is not None and self._host.answers(request.path):
+            return self._host.answer(request)
+        return None
 
     def _move_clock(self, request: Request) -> Response:
         """`POST /__local__/clock {"advance": "P31D"}` → 200 `{"now": …}`."""
