@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run demo test check bench openapi build push lock clean
+.PHONY: help run demo test check bench openapi picture build push lock clean
 
 # .venv/bin leads, so `sam`, `python` and `pytest` are the pinned ones in every recipe and in what it starts.
 # The uv that this Makefile may have fetched comes last: one that is installed is preferred.
@@ -48,6 +48,9 @@ bench: .venv/test.installed ## measure against the budgets of the design
 
 openapi: .venv/run.installed ## regenerate functions/accounts/openapi.json
 	@$(PYTHON) -m local.openapi
+
+picture: .venv/test.installed ## take docs/usage-page.png anew, with the Chromium of this machine
+	@$(PYTHON) -m local.picture
 
 build: .venv/check.installed ## build what AWS would run into .aws-sam: ARGS="--parameter-overrides Architecture=x86_64"
 	.venv/bin/sam build $(ARGS)

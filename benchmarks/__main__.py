@@ -3,7 +3,7 @@
 import os
 import sys
 
-from benchmarks import charge, history, renewals, start, webhook
+from benchmarks import charge, history, page, renewals, start, webhook
 from benchmarks.figure import table
 from credits.access.keys import KeyItem
 from credits.ledger.tables import bind, bind_tables, connect, create_missing
@@ -40,6 +40,7 @@ def main() -> int:
         create_missing([told.accounts, told.entries, rollups.items])
         figures += history.measure(told, rollups)
     figures += webhook.measure(os.environ)
+    figures += page.measure()
     print(table(figures))
     return 0 if all(figure.within for figure in figures) else 1
 

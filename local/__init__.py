@@ -26,5 +26,6 @@ The handlers of functions/ run here unchanged. What AWS puts around them is stoo
     seed.py          an account on each plan and two that run short; history.py: what they did in the last weeks
     browser.py       a Chromium, for tests and pictures
     demo.py          the two worked examples, over HTTP
+    picture.py       the picture of the README
     openapi.py       the OpenAPI document that the accounts function serves
 """

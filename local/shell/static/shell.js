@@ -253,6 +253,7 @@ function openSettings(tab) {
   toggle($("drawer"), $("sidebar"), false);
   if (!$("settings").open) $("settings").showModal();
   choose(tab);
+  $(`tab-${tab}`).focus();
   history.replaceState(null, "", `#settings/${tab}`);
 }
 
@@ -317,7 +318,6 @@ for (const [index, tab] of TABS.entries()) {
     if (!["ArrowUp", "ArrowDown", "ArrowLeft", "ArrowRight"].includes(key)) return;
     const other = TABS[(index + 1) % TABS.length];
     openSettings(other);
-    $(`tab-${other}`).focus();
   });
 }
 $("badge").addEventListener("infuseos-credits-expired", renewBadge);
