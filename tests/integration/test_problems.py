@@ -15,6 +15,9 @@ from tests.functions import Answer
 from tests.integration.conftest import Stack
 
 BODIES: dict[str, object] = {
+    "POST /v1/accounts/{account_id}/checkout-sessions": {"plan": "pro"},
+    "POST /v1/accounts/{account_id}/portal-sessions": {},
+    "POST /v1/accounts/{account_id}/seats": {"seats": 2},
     "POST /v1/accounts": {"account_id": "ACCOUNT"},
     "PUT /v1/accounts/{account_id}/plan": {"plan": "pro"},
     "POST /v1/accounts/{account_id}/grants": {"kind": "promotion", "credits": 1, "reason": "x"},
@@ -24,7 +27,13 @@ BODIES: dict[str, object] = {
     "POST /v1/accounts/{account_id}/usage-sessions": {},
 }
 
+QUERIES = {"GET /v1/accounts/{account_id}/plan-changes/preview": {"plan": "pro"}}
+
 SCOPES = {
+    "POST /v1/accounts/{account_id}/checkout-sessions": Scope.ADMIN,
+    "POST /v1/accounts/{account_id}/portal-sessions": Scope.ADMIN,
+    "POST /v1/accounts/{account_id}/seats": Scope.ADMIN,
+    "GET /v1/accounts/{account_id}/plan-changes/preview": Scope.READ,
     "POST /v1/accounts": Scope.CHARGE,
     "GET /v1/accounts": Scope.READ,
     "GET /v1/accounts/{account_id}": Scope.READ,
@@ -64,7 +73,7 @@ def asked(stack: Stack, route: str, account_id: str, api_key: str | None) -> Ans
     method, _, path = route.partition(" ")
     body = json.loads(json.dumps(BODIES.get(route)).replace("ACCOUNT", account_id))
     path = path.format(account_id=account_id, charge_id="made-before", conversation_id="chat-1")
-    return stack.functions.call(method, path, body, api_key=api_key, key="k1")
+    return stack.functions.call(method, path, body, api_key=api_key, key="k1", query=QUERIES.get(route))
 
 
 @pytest.fixture
@@ -73,6 +82,7 @@ def account(stack: Stack) -> str:
     stack.charged(path, "made-before", conversation_id="chat-1")
     account_id = path.rpartition("/")[2]
     rebuild(DynamoStore(stack.tables), stack.rollups, account_id)
+    stack.subscribed(account_id, "team", seats=3)
     return account_id
 
 

@@ -14,13 +14,16 @@ import pytest
 from credits.access.caller import Scope
 from credits.access.keys import KeyItem, Keys
 from credits.ledger.tables import Tables, bind, bind_tables, connect, create_missing
+from credits.payments.tables import open_events
 from credits.runtime import clock
 from credits.usage.tables import open_rollups
 from local.dynamodb import moto
+from local.stripe.engine import Engine
 from local.template import ROOT
 from tests.runtime.build import BuiltFunction, sam_build
 from tests.runtime.emulator import Emulator, Unavailable, emulated, link_runtime, program
 from tests.runtime.recorder import Recorder, recording
+from tests.runtime.stripe import stripe_standing_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,7 @@ class Deployment:
 
     api_key: str
     tables: Tables
+    stripe: Engine
     emulators: dict[str, Emulator]
     recorders: dict[str, Recorder] = field(default_factory=dict)
 
@@ -79,7 +83,8 @@ def deployment(built: dict[str, BuiltFunction], tmp_path_factory: pytest.TempPat
     link_runtime(folder / "runtime")
     with ExitStack() as started:
         database = started.enter_context(moto())
-        deployment = Deployment(*_prepare(database.endpoint), {})
+        engine, stripe = started.enter_context(stripe_standing_in())
+        deployment = Deployment(*_prepare(database.endpoint), engine, {})
         for name, function in built.items():
             recorder = started.enter_context(recording(database.endpoint))
             deployment.recorders[name] = recorder
@@ -92,6 +97,7 @@ def deployment(built: dict[str, BuiltFunction], tmp_path_factory: pytest.TempPat
                         "AWS_ENDPOINT_URL_SQS": recorder.endpoint,
                         "AWS_ENDPOINT_URL_EVENTBRIDGE": recorder.endpoint,
                         "AWS_ENDPOINT_URL_SECRETS_MANAGER": recorder.endpoint,
+                        "STRIPE_API_BASE": stripe,
                         "STRIPE_QUEUE_URL": "StripeQueue.fifo",  # its ending is SQS's
                         "WEBHOOK_URL": "http://127.0.0.1:9/hooks",  # a product that is not there
                         "AWS_REGION": "us-east-1",
@@ -118,5 +124,6 @@ def _prepare(endpoint: str) -> tuple[str, Tables]:
     connection = connect(region="us-east-1", endpoint_url=endpoint)
     tables = bind_tables(connection, accounts="AccountsTable", entries="EntriesTable")
     keys = bind(KeyItem, "KeysTable", connection)
-    create_missing([tables.accounts, tables.entries, keys, open_rollups(connection, "UsageTable").items])
+    rollups, events = open_rollups(connection, "UsageTable"), open_events(connection, "StripeEventsTable")
+    create_missing([tables.accounts, tables.entries, keys, rollups.items, events.items])
     return Keys(keys).create(name="runtime test", scopes=Scope, account_id=None, now=clock.now()).secret, tables

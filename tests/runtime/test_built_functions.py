@@ -324,6 +324,32 @@ def test_the_stream_is_told_and_a_webhook_without_a_receiver_comes_again(alerts:
 
 
 @pytest.fixture(scope="session")
+def orders(story: dict[str, Answer], deployment: Deployment) -> dict[str, Answer]:  # noqa: ARG001 - it comes after
+    """A preview, an order that is paid in Checkout, the portal, and seats more."""
+    told = {
+        name: deployment.send(name)
+        for name in ("billing.preview_plan_change", "billing.create_checkout_session", "billing.create_portal_session")
+    }
+    team = deployment.send(
+        "billing.create_checkout_session",
+        headers={"authorization": f"Bearer {deployment.api_key}", "idempotency-key": "order-2"},
+        body='{"plan": "team", "seats": 2}',
+    )
+    deployment.stripe.complete_checkout(team.body["url"].rpartition("/")[2])
+    told["billing.change_seats"] = deployment.send("billing.change_seats")
+    return told
+
+
+def test_plans_and_seats_are_ordered_from_stripe(orders: dict[str, Answer]) -> None:
+    assert orders["billing.preview_plan_change"].body["due_now"]["amount_cents"] == 14_700
+    assert orders["billing.create_checkout_session"].status == 201
+    assert "/pages/checkout/" in orders["billing.create_checkout_session"].body["url"]
+    assert "/pages/portal/" in orders["billing.create_portal_session"].body["url"]
+    assert orders["billing.change_seats"].body["outcome"] == "changed"
+    assert orders["billing.change_seats"].body["seats"] == 5
+
+
+@pytest.fixture(scope="session")
 def webhooks(deployment: Deployment) -> dict[str, Any]:
     """Every event of Stripe's in events/, signed for now, and one that is not."""
     told = {}
@@ -340,7 +366,7 @@ def test_every_event_of_stripe_s_is_taken_where_it_is_signed(webhooks: dict[str,
     assert {answer.status for answer in webhooks.values()} == {200}
 
 
-@pytest.mark.usefixtures("story", "renewals", "usage", "page", "alerts", "webhooks")
+@pytest.mark.usefixtures("story", "renewals", "usage", "page", "alerts", "orders", "webhooks")
 @pytest.mark.parametrize("name", functions())
 def test_a_function_asks_for_what_its_policy_allows_and_for_nothing_else(deployment: Deployment, name: str) -> None:
     assert deployment.recorders[name].asked == permissions(name)

@@ -7,6 +7,7 @@
     │   └── InvalidSession            401 invalid_session
     │       └── SessionExpired        401 session_expired
     ├── PaymentRequired               402 payment_required
+    ├── PaymentFailed                 402 payment_failed
     ├── InsufficientCredits           402 insufficient_credits
     │   └── CreditsExhausted          402 credits_exhausted
     ├── Forbidden                     403 forbidden
@@ -18,10 +19,12 @@
     ├── Conflict                      409 conflict
     │   ├── IdempotencyKeyReused      409 idempotency_key_reused
     │   ├── TooManyGrants             409 too_many_grants
-    │   └── ManagedByStripe           409 managed_by_stripe
+    │   ├── ManagedByStripe           409 managed_by_stripe
+    │   └── NotSubscribed             409 not_subscribed
     ├── PayloadTooLarge               413 payload_too_large
     ├── Contended                     429 contended
     └── Unavailable                   503 unavailable
+        ├── StripeUnavailable         503 stripe_unavailable
         └── NotQueued                 503 not_queued
 
 An error is data: `code` names it for programs, `http_status` is what HTTP answers, `fields` are the facts a caller can
@@ -109,6 +112,21 @@ class PaymentRequired(CreditsError):
         super().__init__(
             f"The account is {standing}: its credits can be used again once the open invoice is paid.",
             standing=standing,
+        )
+
+
+class PaymentFailed(CreditsError):
+    """The bank declined what was to be paid at once. Nothing was changed; `decline_code` is Stripe's word for why."""
+
+    code = "payment_failed"
+    http_status = 402
+    title = "The payment was declined"
+
+    def __init__(self, message: str, decline_code: str) -> None:
+        super().__init__(
+            f"{message} Nothing was changed: another card can be given in the customer portal. A new try is a new "
+            "request, with a new Idempotency-Key.",
+            decline_code=decline_code,
         )
 
 
@@ -250,6 +268,19 @@ class ManagedByStripe(Conflict):
         )
 
 
+class NotSubscribed(Conflict):
+    """What was asked for changes a subscription, and the account has none (or none that has this)."""
+
+    code = "not_subscribed"
+    title = "There is no such subscription"
+
+    def __init__(self, account_id: str, wanted: str) -> None:
+        super().__init__(
+            f"The account {account_id} has no subscription {wanted}: a checkout session begins one.",
+            account_id=account_id,
+        )
+
+
 class PayloadTooLarge(CreditsError):
     """The body is larger than any valid request can be."""
 
@@ -290,6 +321,21 @@ class Unavailable(CreditsError):
         super().__init__(
             "The store did not answer in time. Send the same request again; with the same Idempotency-Key it can take "
             "effect only once, so a change whose outcome is not known yet is safe to repeat.",
+            retry_after=retry_after_seconds,
+        )
+
+
+class StripeUnavailable(Unavailable):
+    """Stripe did not answer. What became of a change is not known; the same Idempotency-Key finds out."""
+
+    code = "stripe_unavailable"
+    title = "Stripe did not answer"
+
+    def __init__(self, *, retry_after_seconds: int) -> None:
+        CreditsError.__init__(
+            self,
+            "Stripe could not be asked. Send the same request again, with the same Idempotency-Key: it can take effect "
+            "only once.",
             retry_after=retry_after_seconds,
         )
 

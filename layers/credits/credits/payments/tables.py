@@ -6,6 +6,8 @@
 | `customer#<customer id>` | the account that the customer pays for |
 | `account#<account id>` | the customer that pays for the account |
 | `ticket#<account id>` | the last ticket that was drawn for the account |
+| `turn#<account id>` | who is changing the account's subscription at the moment, and until when at the latest |
+| `call#<account id>#<key>` | what a caller was answered under its Idempotency-Key, for 35 days |
 """
 
 from collections.abc import Callable
@@ -29,7 +31,7 @@ CONDITION = "ConditionalCheckFailedException"
 
 
 class StripeEventItem(Model):
-    """One item of the table; the first part of its id says which of the four it is."""
+    """One item of the table; the first part of its id says which of these it is."""
 
     class Meta(OnDemand):
         pass
@@ -39,6 +41,9 @@ class StripeEventItem(Model):
     customer_id = UnicodeAttribute(null=True)
     ticket = NumberAttribute(null=True)
     at = UnicodeAttribute(null=True)
+    holder = UnicodeAttribute(null=True)
+    fingerprint = UnicodeAttribute(null=True)
+    answer = UnicodeAttribute(null=True)
     expires_at = TTLAttribute(null=True)
 
 
@@ -53,7 +58,7 @@ class StripeEvents:
 
     def seen(self, event_id: str) -> bool:
         """Whether the event was acted on."""
-        return self._read(f"{EVENT}{event_id}") is not None
+        return self.read(f"{EVENT}{event_id}") is not None
 
     def mark_seen(self, event_id: str, now: datetime) -> None:
         """Remember that the event was acted on: what it told of is in the ledger, and need not be fetched again."""
@@ -62,12 +67,12 @@ class StripeEvents:
 
     def account_of(self, customer_id: str) -> str | None:
         """The account that this customer pays for, or once paid for."""
-        item = self._read(f"{CUSTOMER}{customer_id}")
+        item = self.read(f"{CUSTOMER}{customer_id}")
         return item.account_id if item else None
 
     def customer_of(self, account_id: str) -> str | None:
         """The customer that pays for this account."""
-        item = self._read(f"{ACCOUNT}{account_id}")
+        item = self.read(f"{ACCOUNT}{account_id}")
         return item.customer_id if item else None
 
     def link(self, account_id: str, customer_id: str) -> str:
@@ -78,8 +83,8 @@ class StripeEvents:
         """
         free = StripeEventItem.id.does_not_exist()
         with told_in_our_words():
-            _held(self.items(f"{CUSTOMER}{customer_id}", account_id=account_id).save, condition=free)
-            if _held(self.items(f"{ACCOUNT}{account_id}", customer_id=customer_id).save, condition=free):
+            held(self.items(f"{CUSTOMER}{customer_id}", account_id=account_id).save, condition=free)
+            if held(self.items(f"{ACCOUNT}{account_id}", customer_id=customer_id).save, condition=free):
                 return customer_id
         return self.customer_of(account_id) or customer_id
 
@@ -87,7 +92,7 @@ class StripeEvents:
         """The customer was deleted: the account may have another. Its late events still lead to the account."""
         with told_in_our_words():
             item = self.items(f"{ACCOUNT}{account_id}")
-            _held(item.delete, condition=StripeEventItem.customer_id == customer_id)
+            held(item.delete, condition=StripeEventItem.customer_id == customer_id)
 
     def draw_ticket(self, account_id: str, now: datetime) -> int:
         """A number above every one drawn for the account before, whoever drew it.
@@ -101,11 +106,11 @@ class StripeEvents:
         item = self.items(f"{TICKET}{account_id}")
         with told_in_our_words():
             behind = ticket.does_not_exist() | (ticket < clock)
-            if not _held(item.update, actions=[ticket.set(clock)], condition=behind):
+            if not held(item.update, actions=[ticket.set(clock)], condition=behind):
                 item.update(actions=[ticket.add(1)])
         return int(item.ticket)
 
-    def _read(self, item_id: str) -> StripeEventItem | None:
+    def read(self, item_id: str) -> StripeEventItem | None:
         """The item under this id. A strongly consistent read."""
         with told_in_our_words():
             try:
@@ -119,7 +124,7 @@ def open_events(connection: Connection, table_name: str) -> StripeEvents:
     return StripeEvents(bind(StripeEventItem, table_name, connection))
 
 
-def _held(write: Callable[..., Any], **options: Any) -> bool:
+def held(write: Callable[..., Any], **options: Any) -> bool:
     """Whether the write's condition held. If not, nothing was written."""
     try:
         write(**options)

@@ -10,12 +10,14 @@ POLICIES: Final = load().policies
 ID: Final = r"^[A-Za-z0-9][A-Za-z0-9._:@-]{0,63}$"
 """What an id is made of. `#` is not in it: stored keys are put together with it."""
 
+MOST_SEATS: Final = 10_000
+
 Id = Annotated[str, Field(pattern=ID)]
 Title = Annotated[str, Field(min_length=1, max_length=200)]
 Text = Annotated[str, Field(min_length=1, max_length=200)]
 Model = Annotated[str, Field(min_length=1, max_length=100)]
 Quantity = Annotated[int, Field(strict=True, ge=1, le=POLICIES.largest_quantity)]
-Seats = Annotated[int, Field(strict=True, ge=1, le=10_000)]
+Seats = Annotated[int, Field(strict=True, ge=1, le=MOST_SEATS)]
 Instant = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 
 
