@@ -1,7 +1,7 @@
 """The projection: stream records in whatever order and number they come, and the rollups they add up to."""
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -14,10 +14,10 @@ from pynamodb.connection import Connection
 from credits.domain.charge import Usage
 from credits.domain.entry import Entry
 from credits.ledger.memory import MemoryStore
-from credits.ledger.store import Place, Span
+from credits.ledger.store import Place, Span, moment, place
 from credits.ledger.tables import create_missing
 from credits.usage.fold import Conversation, Day, Rollup, Tally
-from credits.usage.project import Missing, Parked, project, rebuild
+from credits.usage.project import Missing, Parked, Rebuilt, project, rebuild
 from credits.usage.tables import Rollups, Watermark, open_rollups
 from tests.moves import NOON, charged, granted, moved_to, opened
 
@@ -255,6 +255,117 @@ def test_projections_wait_while_a_rebuild_clears(ledger: MemoryStore, rollups: R
     rebuild(ledger, rollups, "acme")
     assert project(ledger, rollups, written(ledger)) == {}
     assert_all_counted(rollups)
+
+
+class Written:
+    """A ledger as it was written, and nothing else."""
+
+    def __init__(self, entries: Sequence[Entry]) -> None:
+        self.written = sorted(entries, key=lambda entry: (entry.at, entry.seq, entry.book_id))
+
+    def entries(
+        self, span: Span, *, limit: int, newest_first: bool = True, beyond: Place | None = None
+    ) -> Sequence[Entry]:
+        assert not newest_first or limit == 1
+        after = [place(each) for each in self.written].index(beyond) + 1 if beyond else 0
+        rows = [entry for entry in self.written[after:] if span.holds(moment(entry.at, entry.seq))]
+        return rows[:limit]
+
+
+HOLD = "acme#hold#h1"
+
+
+@pytest.fixture
+def two_books(ledger: MemoryStore) -> Written:
+    """The same ledger, but that the second and the fourth charge are of a hold's book."""
+    of_the_hold = [entry for entry in written(ledger) if entry.key in ("c#k2", "c#k4")]
+    of_the_account = [entry for entry in written(ledger) if entry not in of_the_hold]
+    return Written(
+        [replace(entry, seq=number) for number, entry in enumerate(of_the_account, start=1)]
+        + [replace(entry, seq=number, book_id=HOLD) for number, entry in enumerate(of_the_hold, start=1)]
+    )
+
+
+def of_book(two_books: Written, book_id: str) -> list[Entry]:
+    return [entry for entry in two_books.written if entry.book_id == book_id]
+
+
+@pytest.mark.parametrize("order", [("acme", HOLD), (HOLD, "acme")])
+def test_the_books_of_an_account_are_counted_to_the_byte_whichever_comes_first(
+    two_books: Written, rollups: Rollups, order: tuple[str, str]
+) -> None:
+    for book_id in order:
+        assert project(two_books, rollups, of_book(two_books, book_id)) == {}  # type: ignore[arg-type]
+    before = stored(rollups)
+
+    assert rebuild(two_books, rollups, "acme") == Rebuilt(7, 2)  # type: ignore[arg-type]
+
+    assert stored(rollups) == before
+    assert rollups.watermark("acme", "acme").seq == 5
+    assert rollups.watermark("acme", HOLD).seq == 2
+    assert sum(conversation.credits for conversation in rollups.conversations("acme", limit=10)) == 8
+
+
+def test_a_gap_of_a_book_of_which_nothing_is_counted_is_read_from_its_opening_on(
+    two_books: Written, rollups: Rollups
+) -> None:
+    (opening, last) = of_book(two_books, HOLD)
+    before = [replace(opening, book_id=f"acme#hold#{number}", seq=1) for number in range(3)]
+    late = replace(last, after=replace(last.after, opened_at=opening.at))
+    asked: list[Span] = []
+    ledger = Written([*before, opening, late])
+    reading = ledger.entries
+
+    def noted(span: Span, **options: Any) -> Sequence[Entry]:
+        asked.append(span)
+        return reading(span, **options)
+
+    ledger.entries = noted  # type: ignore[method-assign]
+
+    assert project(ledger, rollups, [late]) == {}  # type: ignore[arg-type]
+
+    assert [span.since for span in asked] == [opening.at]
+    assert rollups.watermark("acme", HOLD).seq == 2
+
+
+class Meanwhile:
+    """The rollups of a rebuild, during which something else happens before and after each of its calls."""
+
+    def __init__(self, rollups: Rollups, other: Callable[[], object], calls: Sequence[str]) -> None:
+        self._rollups, self._other, self._calls = rollups, other, calls
+
+    def __getattr__(self, name: str) -> Any:
+        operation = getattr(self._rollups, name)
+
+        def call(*args: Any) -> Any:
+            if name not in self._calls:
+                return operation(*args)
+            self._other()
+            result = operation(*args)
+            self._other()
+            return result
+
+        return call
+
+
+@pytest.mark.parametrize("calls", [["park"], ["clear"], ["commit"], ["watermark"], ["park", "clear", "commit"]])
+def test_a_book_that_is_opened_while_a_rebuild_runs_counts_once(
+    two_books: Written, rollups: Rollups, calls: list[str]
+) -> None:
+    project(two_books, rollups, two_books.written)  # type: ignore[arg-type]
+    expected = stored(rollups)
+    with rollups.items.batch_write() as batch:
+        for item in list(rollups.items.scan()):
+            batch.delete(item)
+    project(two_books, rollups, of_book(two_books, "acme"))  # type: ignore[arg-type]
+
+    def opened_meanwhile() -> None:
+        project(two_books, rollups, of_book(two_books, HOLD))  # type: ignore[arg-type]
+
+    rebuild(two_books, Meanwhile(rollups, opened_meanwhile, calls), "acme")  # type: ignore[arg-type]
+    opened_meanwhile()
+
+    assert stored(rollups) == expected
 
 
 def test_an_account_without_a_ledger_is_rebuilt_to_nothing(rollups: Rollups) -> None:

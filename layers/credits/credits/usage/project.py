@@ -57,13 +57,14 @@ def project(history: History, rollups: Rollups, entries: Iterable[Entry]) -> dic
 def rebuild(history: History, rollups: Rollups, account_id: str) -> Rebuilt:
     """Delete the account's rollups and fold its whole ledger again: the same items, to the byte.
 
-    Projections of the account wait (their batches fail and are delivered again) until the first entries are folded. A
-    rebuild that was cut off is started again. Raises Moved where two of them run at once.
+    Projections wait (their batches fail and are delivered again): those of a book until its first entries are folded,
+    those of a new book until the account's are. A rebuild that was cut off is started again. Raises Moved where two of
+    them run at once.
     """
     marks: dict[str, Watermark] = {}
     if not history.entries(Span(account_id), limit=1):
         return Rebuilt(0, 0)
-    rollups.park(account_id)
+    parked = rollups.park(account_id)
     rollups.clear(account_id)
     for rows in in_time(history, Span(account_id)):
         books: dict[str, list[Entry]] = {}
@@ -72,7 +73,8 @@ def rebuild(history: History, rollups: Rollups, account_id: str) -> Rebuilt:
         for book_id, run in books.items():
             if book_id not in marks:
                 marks[book_id] = rollups.watermark(account_id, book_id)
-                if marks[book_id].seq > 0:
+                # A book that is newer than the clearing may have been counted by a projection meanwhile.
+                if book_id in parked and marks[book_id].seq > 0:
                     raise Moved(book_id)
             marks[book_id] = _fold_run(rollups, marks[book_id], run)
     return Rebuilt(sum(mark.seq for mark in marks.values()), len(marks))
@@ -85,7 +87,8 @@ def _bring_up(history: History, rollups: Rollups, account_id: str, book_id: str,
     mark = _fold_run(rollups, mark, delivered.values())
     if mark.seq >= max(delivered):
         return
-    span = Span(account_id, since=mark.at, until=max(entry.at for entry in delivered.values()) + MILLISECOND)
+    since = mark.at or next(iter(delivered.values())).after.opened_at
+    span = Span(account_id, since=since, until=max(entry.at for entry in delivered.values()) + MILLISECOND)
     for page, rows in enumerate(in_time(history, span), start=1):
         own = {entry.seq: entry for entry in rows if entry.book_id == book_id}
         mark = _fold_run(rollups, mark, (delivered | own).values())

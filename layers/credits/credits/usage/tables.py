@@ -1,7 +1,7 @@
 """The usage table, and the reading and writing of its items."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -19,8 +19,8 @@ from credits.ledger.dynamo import told_in_our_words
 from credits.ledger.tables import OnDemand, bind
 from credits.usage.fold import Conversation, Day, Rollup, Run, Tallies, Tally, Thread, day_key
 
-MOST_ITEMS_OF_A_COMMIT = 100
-"""DynamoDB's limit for one transaction."""
+MOST_ITEMS_OF_A_COMMIT = 99
+"""DynamoDB's limit for one transaction is 100; one is kept for the condition that a book's first commit has."""
 
 RETRIED_CODES = frozenset({"ConditionalCheckFailed", "TransactionConflict"})
 WATERMARK = "watermark#"
@@ -80,6 +80,7 @@ class Watermark:
 
 
 PARKED = -1
+NOT_PARKED = UsageItem.seq.does_not_exist() | (UsageItem.seq != PARKED)
 
 
 class Rollups:
@@ -106,7 +107,8 @@ class Rollups:
         )
 
     def commit(self, before: Watermark, after: Watermark, was: Mapping[str, Rollup], now: Mapping[str, Rollup]) -> None:
-        """Write the rollups and the watermark, all or nothing, where each is still the one that was read.
+        """Write the rollups and the watermark, all or nothing, where each is still the one that was read; of a book of
+        which nothing is counted yet, where no rebuild is clearing the account's.
 
         Raises Moved. The condition of a rollup is its content, so that a rebuilt one is the same to the byte: what it
         counts only ever grows, so a content never comes back.
@@ -114,6 +116,9 @@ class Rollups:
         try:
             with TransactWrite(connection=self._connection) as transaction:
                 transaction.save(_watermark_item(self.items, after), condition=_still(before))
+                if before.seq == 0 and before.book_id != before.account_id:
+                    account = Watermark(before.account_id, before.account_id)
+                    transaction.condition_check(self.items, before.account_id, account.key, condition=NOT_PARKED)
                 for key, rollup in now.items():
                     transaction.save(
                         rollup_item(self.items, before.account_id, rollup),
@@ -154,16 +159,23 @@ class Rollups:
             rollups = [_rollup(row) for row in rows]
         return [each for each in rollups if isinstance(each, Conversation)]
 
-    def park(self, account_id: str) -> None:
-        """Put the watermarks of the account's books where no projection can move them, its own book's in any case."""
-        marks = [_watermark(item) for item in self.items.query(account_id, UsageItem.key.startswith(WATERMARK))]
-        for book_id in {account_id, *(mark.book_id for mark in marks)}:
-            _watermark_item(self.items, Watermark(account_id, book_id, PARKED)).save()
+    def park(self, account_id: str) -> Set[str]:
+        """Put the watermarks of the account's books where no projection can move them. Returns the books.
+
+        The account's own comes first: from then on no projection begins another book of it.
+        """
+        _watermark_item(self.items, Watermark(account_id, account_id, PARKED)).save()
+        found = self.items.query(account_id, UsageItem.key.startswith(WATERMARK), consistent_read=True)
+        books = {_watermark(item).book_id for item in found}
+        with self.items.batch_write() as batch:
+            for book_id in books:
+                batch.save(_watermark_item(self.items, Watermark(account_id, book_id, PARKED)))
+        return books
 
     def clear(self, account_id: str) -> None:
         """Delete every rollup of the account; the watermarks stay."""
         with self.items.batch_write() as batch:
-            for item in self.items.query(account_id, attributes_to_get=["account_id", "key"]):
+            for item in self.items.query(account_id, attributes_to_get=["account_id", "key"], consistent_read=True):
                 if not item.key.startswith(WATERMARK):
                     batch.delete(item)
 
