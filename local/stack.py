@@ -88,7 +88,11 @@ def running(
         started.callback(server.stop)
         deployed = load()
         stack_clock = Clock()
-        stripe = None if settings.stripe_key else Site(stack_clock.now)
+        stripe = (
+            None
+            if settings.stripe_key
+            else Site(stack_clock.now, file=settings.data / "stripe.state" if settings.data else None)
+        )
         if stripe is not None:
             started.callback(stripe.stop)
             stripe.start()

@@ -6,6 +6,7 @@ engine.events[-1]["type"]  # customer.created
 """
 
 import json
+import pickle
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
@@ -114,6 +115,20 @@ class Engine:
         """Does all that has become due by now: renewals, retries, the ends of trials, cancellations …"""
         with self.lock:
             renewal.pass_time(self.state, int(self.state.now().timestamp()))
+
+    def saved(self) -> bytes:
+        """All there is, to be restored by another engine. Where its webhooks went is not: that is another's now."""
+        with self.lock:
+            kept = {name: value for name, value in vars(self.state).items() if name not in {"now", "origin", "policy"}}
+            return pickle.dumps((kept, self._answers))
+
+    def restore(self, saved: bytes) -> None:
+        """Goes on where the engine was that saved this."""
+        with self.lock:
+            kept, self._answers = pickle.loads(saved)  # noqa: S301 - our own file, in a folder of the user's
+            vars(self.state).update(kept)
+            for endpoint in list(self.state.all("webhook_endpoint")):
+                self.state.remove(endpoint)
 
     # What people and banks do. Each raises StripeFault where it cannot be done.
 

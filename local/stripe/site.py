@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 from local.payload import Request, Response
@@ -24,12 +25,19 @@ STOP_SECONDS = 1.0
 
 
 class Site:
-    """Serves an engine on a free port from `start` to `stop`. It listens from the moment it is made."""
+    """Serves an engine on a free port from `start` to `stop`. It listens from the moment it is made.
 
-    def __init__(self, now: Callable[[], datetime], *, seed: int | str = 0) -> None:
+    With a `file` the engine goes on from what is kept there, and is kept there.
+    """
+
+    def __init__(self, now: Callable[[], datetime], *, seed: int | str = 0, file: Path | None = None) -> None:
         self._server = Server(0)
         self.url = f"http://127.0.0.1:{self._server.port}"
         self.engine = Engine(now, seed=seed, origin=self.url)
+        self._file = file
+        if file is not None and file.exists():
+            self.engine.restore(file.read_bytes())
+        self._kept_events = len(self.engine.events)
         self.delivery = Delivery(self.engine, post=delivery.post, now=now, seed=seed)
         self._pages = Pages(self.engine, self.delivery)
         self._stopping = threading.Event()
@@ -47,6 +55,7 @@ class Site:
         if self._thread.is_alive():
             self._thread.join(STOP_SECONDS)
         self._server.stop()
+        self._keep()
 
     def answer(self, request: Request) -> tuple[Response, str]:
         """The API below /v1, the pages elsewhere."""
@@ -118,7 +127,17 @@ class Site:
         while not self._stopping.is_set():
             self.engine.advance()
             if not self.delivery.turn():
+                self._keep()
                 self._stopping.wait(IDLE_SECONDS)
+
+    def _keep(self) -> None:
+        """Writes the engine down if something happened since the last time. It appears whole, by a rename."""
+        if self._file is None or len(self.engine.events) == self._kept_events:
+            return
+        self._kept_events = len(self.engine.events)
+        draft = self._file.with_suffix(".draft")
+        draft.write_bytes(self.engine.saved())
+        draft.rename(self._file)
 
 
 def _json(status: HTTPStatus, body: Mapping[str, Any]) -> Response:

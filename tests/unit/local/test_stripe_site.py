@@ -8,6 +8,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -237,6 +238,35 @@ def test_an_invoice_has_a_page(shop: Shop) -> None:
 
     assert re.search(r"1 × Pro &lt;b&gt; \(at \$29.00 / month\)", page)
     assert "Pay $29.00" in page
+
+
+# What is kept
+
+
+def test_the_next_stand_in_goes_on_where_the_last_one_ended(tmp_path: Path) -> None:
+    clock, file = Clock(), tmp_path / "stripe.state"
+    first = Site(clock, file=file)
+    engine = first.engine
+    product = engine.request("POST", "/v1/products", {"name": "Pro"})["id"]
+    recurring = {"interval": "month"}
+    wanted = {"product": product, "currency": "usd", "unit_amount": 2900, "recurring": recurring}
+    price = engine.request("POST", "/v1/prices", wanted)["id"]
+    card = {"payment_method": "pm_card_visa", "invoice_settings": {"default_payment_method": "pm_card_visa"}}
+    customer = engine.request("POST", "/v1/customers", card, "k1")["id"]
+    engine.request("POST", "/v1/subscriptions", {"customer": customer, "items": [{"price": price}]})
+    engine.request("POST", "/v1/webhook_endpoints", {"url": "http://127.0.0.1:1", "enabled_events": ["*"]})
+    first.start()
+    first.stop()
+
+    second = Site(clock, file=file)
+    second.start()
+    second.stop()
+
+    assert second.engine.request("POST", "/v1/customers", card, "k1")["id"] == customer
+    assert second.engine.request("GET", "/v1/webhook_endpoints")["data"] == []
+    clock.move(days=31, hours=1)
+    paid = second.engine.request("GET", "/v1/invoices", {"customer": customer, "status": "paid"})["data"]
+    assert [invoice["billing_reason"] for invoice in paid] == ["subscription_cycle", "subscription_create"]
 
 
 # Webhooks and control
