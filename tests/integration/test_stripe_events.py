@@ -67,19 +67,45 @@ def test_after_a_customer_was_deleted_the_account_takes_another(events: StripeEv
 
 def test_tickets_rise_whatever_the_clocks_of_those_who_draw_them_say(events: StripeEvents) -> None:
     drawn = [
-        events.draw_ticket("acme", NOON),
-        events.draw_ticket("acme", NOON),
-        events.draw_ticket("acme", NOON - timedelta(minutes=5)),
-        events.draw_ticket("acme", NOON + timedelta(seconds=1)),
+        ticket.number
+        for ticket in (
+            events.draw_ticket("acme", NOON),
+            events.draw_ticket("acme", NOON),
+            events.draw_ticket("acme", NOON - timedelta(minutes=5)),
+            events.draw_ticket("acme", NOON + timedelta(seconds=1)),
+        )
     ]
 
     assert drawn == [1795435200000, 1795435200001, 1795435200002, 1795435201000]
-    assert events.draw_ticket("globex", NOON) == 1795435200000
+    assert events.draw_ticket("globex", NOON).number == 1795435200000
+
+
+def test_a_ticket_is_alone_where_every_one_before_it_was_finished(events: StripeEvents) -> None:
+    first = events.draw_ticket("acme", NOON)
+    second = events.draw_ticket("acme", NOON)
+    assert (first.alone, second.alone) == (True, False)
+
+    events.finish_ticket("acme", second)
+    events.finish_ticket("acme", first)
+
+    assert events.draw_ticket("acme", NOON).alone
+    assert not events.draw_ticket("acme", NOON).alone
+
+
+def test_accounts_that_have_a_customer_are_listed_page_by_page(events: StripeEvents) -> None:
+    for name in ("acme", "globex", "initech"):
+        events.link(name, f"cus_{name}")
+        events.mark_seen(f"evt_{name}", NOON)
+    events.unlink("globex", "cus_globex")
+    events.link("hooli", "cus_hooli")
+
+    assert events.accounts(limit=2) == ["acme", "hooli"]
+    assert events.accounts(limit=2, beyond="hooli") == ["initech"]
 
 
 def test_a_table_that_was_lost_draws_no_ticket_that_an_account_has_passed(events: StripeEvents) -> None:
-    before = events.draw_ticket("acme", NOON)
+    before = events.draw_ticket("acme", NOON).number
 
     events.items("ticket#acme").delete()
 
-    assert events.draw_ticket("acme", NOON + timedelta(seconds=1)) > before
+    assert events.draw_ticket("acme", NOON + timedelta(seconds=1)).number > before

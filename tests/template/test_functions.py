@@ -77,6 +77,8 @@ def test_only_functions_that_post_may_write_the_ledger() -> None:
         ("charges", "EntriesTable"),
         ("renewals", "AccountsTable"),
         ("renewals", "EntriesTable"),
+        ("stripe_sync", "AccountsTable"),
+        ("stripe_sync", "EntriesTable"),
     }
 
 

@@ -21,6 +21,7 @@ each_parameter = pytest.mark.parametrize("parameter", document()["Parameters"])
 PUBLISHED = {
     ("AWS/Lambda", "Errors"): (["FunctionName"], "AWS::Serverless::Function", "Sum"),
     ("AWS/Lambda", "Throttles"): (["FunctionName"], "AWS::Serverless::Function", "Sum"),
+    ("InfuseOSCredits", "StripeDrift"): (["FunctionName"], "AWS::Serverless::Function", "Sum"),
     ("AWS/ApiGateway", "5xx"): (["ApiId", "Stage"], "AWS::Serverless::HttpApi", "Sum"),
     ("AWS/SQS", "ApproximateNumberOfMessagesVisible"): (["QueueName"], "AWS::SQS::Queue", "Maximum"),
 }

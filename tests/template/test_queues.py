@@ -16,7 +16,7 @@ WORKED_OFF = {
     if event["Type"] == "SQS"
 }
 
-each_queue = pytest.mark.parametrize("queue", sorted(set(QUEUES) - {"StripeQueue"}))  # the sync, next, works it off
+each_queue = pytest.mark.parametrize("queue", QUEUES)
 each_queue_that_is_worked_off = pytest.mark.parametrize("queue", WORKED_OFF)
 
 

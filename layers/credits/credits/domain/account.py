@@ -173,6 +173,12 @@ class Account:
         grant = Grant(f"g{self.seq + 1}", kind, credits, credits, expires_at=expires_at)
         return replace(self, grants=(*self.grants, grant)), (Draw(grant.id, kind, credits, expires_at),)
 
+    def grow(self, grant: Grant, credits: int) -> tuple["Account", tuple[Draw, ...]]:
+        """The account with more credits in a grant that it holds, and the draw that says so."""
+        grown = replace(grant, credits=grant.credits + credits, remaining=grant.remaining + credits)
+        grants = tuple(grown if each is grant else each for each in self.grants)
+        return replace(self, grants=grants), (Draw(grant.id, grant.kind, credits, grant.expires_at),)
+
 
 def warning_at(remaining: int, low_threshold: int) -> CreditWarning | None:
     """The warning that a balance of `remaining` calls for."""

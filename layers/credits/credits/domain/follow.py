@@ -39,11 +39,23 @@ GIVES = {
 }
 
 
-def follow(account: Account, catalog: Catalog, *, now: datetime, key: str, snapshot: Snapshot, ticket: int) -> Posting:
+def follow(
+    account: Account,
+    catalog: Catalog,
+    *,
+    now: datetime,
+    key: str,
+    snapshot: Snapshot,
+    ticket: int,
+    alone: bool = True,
+) -> Posting:
     """Bring the account to what the snapshot says. `ticket` was drawn before the snapshot was fetched.
 
-    A snapshot under a ticket that is not above the last one applied says nothing any more, and changes nothing. An
-    incomplete subscription changes nothing until it is paid. An account that has no subscription is left as it is.
+    A snapshot under a ticket that is not above the last one applied says nothing any more, and changes nothing. Where a
+    lower ticket may still be under way (not `alone`), one that changes nothing is written down all the same, so that
+    the older snapshot finds its ticket passed.
+
+    An incomplete subscription changes nothing until it is paid. An account that has no subscription is left as it is.
     """
     if ticket <= account.ticket:
         return Posting((account,), ())
@@ -56,6 +68,8 @@ def follow(account: Account, catalog: Catalog, *, now: datetime, key: str, snaps
         following.thaw()
         following.announce()
         bring_up(journal, catalog, now)
+    if not alone:
+        following.overtake()
     return journal.posting()
 
 
@@ -126,6 +140,11 @@ class _Following:
                 description=words if pending else f"{words}: called off",
                 change=plan_change(account, change.plan, change.seats, change.at, status),
             )
+
+    def overtake(self) -> None:
+        """Leave the ticket behind, where nothing else did."""
+        if not self._written:
+            self._write(EntryKind.CONFIRMATION, self._journal.account, description="as Stripe has it")
 
     def _on_plan(self, account: Account, subscription: Subscription) -> Account:
         """The account on the subscription's plan, in the period of its cycle that contains now."""
@@ -217,12 +236,7 @@ class _Following:
             kind = GrantKind.PRORATION if term.given else GrantKind.ALLOCATION
         credits = wanted.given - term.given
         there = next((g for g in account.grants if g.kind is kind and g.expires_at == wanted.ends_at), None)
-        if there:
-            grown = replace(there, credits=there.credits + credits, remaining=there.remaining + credits)
-            account = replace(account, grants=tuple(grown if each is there else each for each in account.grants))
-            draws: tuple[Draw, ...] = (Draw(there.id, kind, credits, there.expires_at),)
-        else:
-            account, draws = account.give(kind, credits, wanted.ends_at)
+        account, draws = account.grow(there, credits) if there else account.give(kind, credits, wanted.ends_at)
         self._write(GIVES[kind], account, draws, description="paid" if kind is not GrantKind.ALLOCATION else None)
         settle_debt(self._journal, draws, self._now)
 

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from credits.catalog import Catalog
 from credits.domain.account import Account, PendingChange, Standing
 from credits.domain.entry import ChangeStatus, EntryKind
-from credits.domain.grant import Draw, GrantKind
+from credits.domain.grant import GrantKind
 from credits.domain.journal import Journal, Posting
 from credits.domain.renew import begin_period, move_to_plan, plan_change, plan_words, renew
 from credits.errors import InvalidRequest, ManagedByStripe
@@ -89,9 +89,7 @@ def _add_seats(journal: Journal, catalog: Catalog, now: datetime, key: str, seat
     earlier = next((g for g in account.grants if g.kind is GrantKind.PRORATION and g.expires_at == period.end), None)
     if earlier:
         # One proration a period, however often seats are added: a book has room for a bounded number of grants.
-        grown = replace(earlier, credits=earlier.credits + credits, remaining=earlier.remaining + credits)
-        account = replace(account, grants=tuple(grown if grant is earlier else grant for grant in account.grants))
-        draws: tuple[Draw, ...] = (Draw(earlier.id, earlier.kind, credits, earlier.expires_at),)
+        account, draws = account.grow(earlier, credits)
     else:
         account, draws = account.give(GrantKind.PRORATION, credits, period.end)
     journal.write(EntryKind.PRORATION, key, now, account, draws, description=description, change=change)

@@ -4,7 +4,7 @@ from typing import Final
 
 import stripe
 
-from credits.payments.secret import Secret
+from credits.payments.secret import Secret, SecretNotSet
 
 API_VERSION: Final = "2026-10-28.endive"
 """The shape that `snapshot` reads. A newer SDK must not move it unseen."""
@@ -27,6 +27,14 @@ class Stripe:
         self._secret = secret
         self._api_base = api_base
         self._made: tuple[str, stripe.StripeClient] | None = None
+
+    @property
+    def is_set_up(self) -> bool:
+        """Whether somebody has written Stripe's API key yet."""
+        try:
+            return bool(self._secret.api_key)
+        except SecretNotSet:
+            return False
 
     @property
     def client(self) -> stripe.StripeClient:

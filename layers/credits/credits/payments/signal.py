@@ -95,20 +95,28 @@ def read_event(body: bytes, *, livemode: bool) -> Signal | None:
             raise InvalidRequest([("object", f"is {event['object']!r}, not an event")])
         if event["livemode"] is not livemode:
             raise InvalidRequest([("livemode", f"is not {json.dumps(livemode)}, as this stack is")])
-        if event["type"] not in HANDLED:
-            return None
-        found = event["data"]["object"]
-        return Signal(
-            event_id=_text(event["id"]),
-            type=event["type"],
-            created=int(event["created"]),
-            object_id=_text(found["id"]),
-            object_type=_text(found["object"]),
-            customer_id=found["id"] if found["object"] == "customer" else _id(found.get("customer")),
-            payload=found,
-        )
+        return signal_of(event)
     except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
         raise InvalidRequest([("body", "is not an event of Stripe")]) from None
+
+
+def signal_of(event: Mapping[str, Any]) -> Signal | None:
+    """The signal of an event of Stripe; None for a type that changes nothing here.
+
+    Raises KeyError, TypeError or ValueError for what is no event.
+    """
+    if event["type"] not in HANDLED:
+        return None
+    found = event["data"]["object"]
+    return Signal(
+        event_id=_text(event["id"]),
+        type=event["type"],
+        created=int(event["created"]),
+        object_id=_text(found["id"]),
+        object_type=_text(found["object"]),
+        customer_id=found["id"] if found["object"] == "customer" else _id(found.get("customer")),
+        payload=found,
+    )
 
 
 def _text(value: Any) -> str:

@@ -10,13 +10,15 @@
 | `call#<account id>#<key>` | what a caller was answered under its Idempotency-Key, for 35 days |
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from pynamodb.attributes import NumberAttribute, TTLAttribute, UnicodeAttribute
 from pynamodb.connection import Connection
 from pynamodb.exceptions import PynamoDBException
+from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 from pynamodb.models import Model
 
 from credits.domain.instant import to_text
@@ -26,8 +28,20 @@ from credits.ledger.tables import OnDemand, bind
 KEPT = timedelta(days=35)
 """Stripe lists its events for 30 days, and tries to deliver one for three: no event comes later than that."""
 
+LISTING = "customers"
 EVENT, CUSTOMER, ACCOUNT, TICKET = "event#", "customer#", "account#", "ticket#"
 CONDITION = "ConditionalCheckFailedException"
+
+
+class Customers(GlobalSecondaryIndex["StripeEventItem"]):
+    """The accounts that have a customer, and nothing else: what a comparison with Stripe goes through."""
+
+    class Meta:
+        index_name = "customers"
+        projection = KeysOnlyProjection()
+
+    listing = UnicodeAttribute(hash_key=True)
+    id = UnicodeAttribute(range_key=True)
 
 
 class StripeEventItem(Model):
@@ -40,11 +54,24 @@ class StripeEventItem(Model):
     account_id = UnicodeAttribute(null=True)
     customer_id = UnicodeAttribute(null=True)
     ticket = NumberAttribute(null=True)
+    before = NumberAttribute(null=True)
+    finished = NumberAttribute(null=True)
+    listing = UnicodeAttribute(null=True)
     at = UnicodeAttribute(null=True)
     holder = UnicodeAttribute(null=True)
     fingerprint = UnicodeAttribute(null=True)
     answer = UnicodeAttribute(null=True)
     expires_at = TTLAttribute(null=True)
+
+    customers = Customers()
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """A number drawn before Stripe is asked. `alone`: every one before it was finished when it was drawn."""
+
+    number: int
+    alone: bool
 
 
 class StripeEvents:
@@ -84,7 +111,8 @@ class StripeEvents:
         free = StripeEventItem.id.does_not_exist()
         with told_in_our_words():
             held(self.items(f"{CUSTOMER}{customer_id}", account_id=account_id).save, condition=free)
-            if held(self.items(f"{ACCOUNT}{account_id}", customer_id=customer_id).save, condition=free):
+            ours = self.items(f"{ACCOUNT}{account_id}", customer_id=customer_id, listing=LISTING)
+            if held(ours.save, condition=free):
                 return customer_id
         return self.customer_of(account_id) or customer_id
 
@@ -94,8 +122,15 @@ class StripeEvents:
             item = self.items(f"{ACCOUNT}{account_id}")
             held(item.delete, condition=StripeEventItem.customer_id == customer_id)
 
-    def draw_ticket(self, account_id: str, now: datetime) -> int:
-        """A number above every one drawn for the account before, whoever drew it.
+    def accounts(self, *, limit: int, beyond: str | None = None) -> Sequence[str]:
+        """At most `limit` accounts that have a customer, in the order of their ids, beginning after `beyond`."""
+        start = {"listing": {"S": LISTING}, "id": {"S": f"{ACCOUNT}{beyond}"}} if beyond else None
+        with told_in_our_words():
+            rows = self.items.customers.query(LISTING, limit=limit, page_size=limit, last_evaluated_key=start)
+            return [row.id.removeprefix(ACCOUNT) for row in rows]
+
+    def draw_ticket(self, account_id: str, now: datetime) -> Ticket:
+        """A ticket above every one drawn for the account before, whoever drew it.
 
         It is drawn before Stripe is asked: of two answers, the one under the higher ticket was asked for later. It does
         not begin below the clock's milliseconds, so that a table that was lost, or restored from an older day, draws no
@@ -104,11 +139,20 @@ class StripeEvents:
         clock = round(now.timestamp() * 1000)
         ticket = StripeEventItem.ticket
         item = self.items(f"{TICKET}{account_id}")
+        last = StripeEventItem.before.set(ticket | 0)
         with told_in_our_words():
             behind = ticket.does_not_exist() | (ticket < clock)
-            if not held(item.update, actions=[ticket.set(clock)], condition=behind):
-                item.update(actions=[ticket.add(1)])
-        return int(item.ticket)
+            if not held(item.update, actions=[last, ticket.set(clock)], condition=behind):
+                item.update(actions=[last, ticket.add(1)])
+        return Ticket(int(item.ticket), alone=int(item.before) <= int(item.finished or 0))
+
+    def finish_ticket(self, account_id: str, ticket: Ticket) -> None:
+        """What was fetched under the ticket is applied, or was found not to matter."""
+        finished = StripeEventItem.finished
+        behind = finished.does_not_exist() | (finished < ticket.number)
+        with told_in_our_words():
+            item = self.items(f"{TICKET}{account_id}")
+            held(item.update, actions=[finished.set(ticket.number)], condition=behind)
 
     def read(self, item_id: str) -> StripeEventItem | None:
         """The item under this id. A strongly consistent read."""
