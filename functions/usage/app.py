@@ -12,6 +12,7 @@ from credits.access.caller import Scope
 from credits.access.sessions import Secret, Sessions
 from credits.domain.entry import EntryKind
 from credits.ledger.audit import audit
+from credits.ledger.export import exported, line
 from credits.ledger.read import EntryFilter, account_now, entries
 from credits.runtime import clock
 from credits.runtime.http import AccountId, Api, Cursor, Instant, Limit, answer, answers, problems
@@ -57,6 +58,7 @@ sessions = Sessions(
 )
 app = Api(stage)
 
+JSON_LINES = "application/jsonl"
 MOST_CSV_ROWS = 500
 """Of the longest texts there can be, in the form in which they take the most bytes, half of the 6 MB Lambda returns."""
 
@@ -192,6 +194,31 @@ def download_entries(
     if page.cursor:
         headers["Link"] = app.next_page(page.cursor)
     return Response(HTTPStatus.OK, CSV, csv_page(page.items), headers)
+
+
+@app.get(
+    "/v1/accounts/<account_id>/ledger.jsonl",
+    summary="Export the ledger",
+    description="Every entry as it was hashed, oldest first, one JSON object a line; tools/verify_ledger.py checks it. "
+    "Where there are more, the header Link has the next page.",
+    responses={
+        HTTPStatus.OK.value: {"description": "OK", "content": {JSON_LINES: {"schema": {"type": "string"}}}},
+        **problems(refuses={HTTPStatus.NOT_FOUND}),
+    },
+)
+def export_ledger(
+    account_id: AccountId,
+    limit: Annotated[
+        int, Query(ge=1, le=MOST_CSV_ROWS, description="How many lines a page has at most.")
+    ] = MOST_CSV_ROWS,
+    cursor: Cursor = None,
+) -> Response[str]:
+    app.allow(Scope.READ, account_id)
+    page = exported(stage.ledger, account_id, limit=limit, cursor=cursor)
+    headers: dict[str, str | list[str]] = {"Content-Disposition": f'attachment; filename="{account_id}.jsonl"'}
+    if page.cursor:
+        headers["Link"] = app.next_page(page.cursor)
+    return Response(HTTPStatus.OK, JSON_LINES, "".join(f"{line(entry)}\n" for entry in page.items), headers)
 
 
 @app.get(

@@ -1,10 +1,15 @@
 """The usage function over API Gateway's events: the ledger's entries, and its audit."""
 
+import subprocess
+import sys
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 
+from local.template import ROOT
 from tests.integration.conftest import Stack
 from tests.moves import NOON
 
@@ -130,7 +135,27 @@ def test_the_audit_names_the_entry_that_was_touched(stack: Stack, path: str) -> 
     )
 
 
-@pytest.mark.parametrize("route", ["entries", "audit"])
+def test_the_ledger_is_exported_oldest_first_by_pages_that_the_verifier_takes(
+    stack: Stack, path: str, tmp_path: Path
+) -> None:
+    first = stack.call("GET", f"{path}/ledger.jsonl", query={"limit": "4"})
+    link = first.headers["link"].removeprefix("<").partition(">")[0]
+    second = stack.call("GET", link.partition("?")[0], query=dict(parse_qsl(link.partition("?")[2])))
+
+    file = tmp_path / "ledger.jsonl"
+    file.write_text(first.text + second.text)
+    tool = [sys.executable, "-I", "-S", str(ROOT / "tools" / "verify_ledger.py"), str(file)]
+    done = subprocess.run(tool, capture_output=True, text=True, timeout=60, check=False)
+    account_id = path.rpartition("/")[2]
+    assert [first.status, second.status] == [200, 200]
+    assert first.headers["content-type"] == "application/jsonl"
+    assert first.headers["content-disposition"] == f'attachment; filename="{account_id}.jsonl"'
+    assert "link" not in second.headers
+    assert [len(first.text.splitlines()), len(second.text.splitlines())] == [4, 2]
+    assert done.stdout.splitlines()[0] == f"{account_id}: 6 entries of 1 books hold"
+
+
+@pytest.mark.parametrize("route", ["entries", "audit", "ledger.jsonl"])
 def test_an_account_that_is_not_there_has_no_ledger(stack: Stack, route: str) -> None:
     answer = stack.call("GET", f"/v1/accounts/nobody/{route}")
 

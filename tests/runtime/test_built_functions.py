@@ -36,6 +36,7 @@ def story(deployment: Deployment) -> dict[str, Answer]:
         "accounts.list_accounts",
         "usage.list_entries",
         "usage.audit_account",
+        "usage.export_ledger",
         "accounts.read_catalog",
         "accounts.read_openapi",
         "accounts.read_docs",
@@ -75,6 +76,12 @@ def renewals(story: dict[str, Answer], deployment: Deployment) -> dict[str, Any]
     told = {name: deployment.invoke(name) for name in ("renewals.schedule", "renewals.shards")}
     told["entries"] = [entry.kind for entry in store.entries(Span("due-6"), limit=10)]
     return told
+
+
+@pytest.fixture(scope="session")
+def audits(renewals: dict[str, Any], deployment: Deployment) -> dict[str, Any]:  # noqa: ARG001 - it comes after
+    """The schedule, and a piece of two accounts."""
+    return {name: deployment.invoke(name) for name in ("audits.schedule", "audits.pieces")}
 
 
 def test_opening_an_account_answers_it_on_free(story: dict[str, Answer]) -> None:
@@ -255,6 +262,19 @@ def test_the_schedule_fills_its_queue_and_a_shard_is_renewed(renewals: dict[str,
     }
 
 
+def test_the_daily_audit_fills_its_queue_and_logs_the_head_of_each_account(
+    audits: dict[str, Any], deployment: Deployment
+) -> None:
+    output = deployment.emulators["audits"].output()
+    lines = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
+    audited = {line["account_id"]: line for line in lines if line["message"] == "audited"}
+
+    assert audits == {"audits.schedule": None, "audits.pieces": {"batchItemFailures": []}}
+    assert [(name, line["ok"]) for name, line in sorted(audited.items())] == [("acme", True), ("globex", True)]
+    assert re.fullmatch("[0-9a-f]{64}", audited["globex"]["head"])
+    assert audited["globex"]["seq"] == 2
+
+
 @pytest.fixture(scope="session")
 def usage(renewals: dict[str, Any], deployment: Deployment) -> dict[str, Any]:  # noqa: ARG001 - it comes after
     """The stream's event, a second one whose account the projection reads from the ledger, and what they add up to."""
@@ -366,7 +386,7 @@ def test_every_event_of_stripe_s_is_taken_where_it_is_signed(webhooks: dict[str,
     assert {answer.status for answer in webhooks.values()} == {200}
 
 
-@pytest.mark.usefixtures("story", "renewals", "usage", "page", "alerts", "orders", "webhooks")
+@pytest.mark.usefixtures("story", "renewals", "audits", "usage", "page", "alerts", "orders", "webhooks")
 @pytest.mark.parametrize("name", functions())
 def test_a_function_asks_for_what_its_policy_allows_and_for_nothing_else(deployment: Deployment, name: str) -> None:
     assert deployment.recorders[name].asked == permissions(name)
