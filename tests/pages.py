@@ -8,6 +8,7 @@ from credits.domain.account import Account
 from credits.domain.charge import Usage, charge
 from credits.domain.entry import Entry
 from credits.ledger.page import Page
+from credits.page import FOLDER
 from credits.page.reader import reader_of
 from credits.page.readings import ENTRIES_OF_A_PAGE, RECENT_CONVERSATIONS, Readings
 from credits.page.selection import Address, selection_of
@@ -16,10 +17,9 @@ from credits.runtime.pages import Views
 from credits.usage.fold import Conversation, Day, fold
 from credits.usage.insights import insights_of
 from credits.usage.report import drawn
-from local.template import ROOT
 from tests.unit.books import CATALOG, Book, utc
 
-VIEWS = Views(ROOT / "functions" / "usage_page")
+VIEWS = Views(FOLDER)
 TOKEN = "t" * 330
 """About as long as that of a session is."""
 

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from datetime import timedelta
 from http import HTTPStatus
-from pathlib import Path
 
 from aws_lambda_powertools.event_handler import Response
 
 from credits.access.sessions import Secret, Session, Sessions
 from credits.ledger.read import account_now
+from credits.page import FOLDER
 from credits.page.reader import Reader, reader_of
 from credits.page.readings import history, readings
 from credits.page.selection import Address, selection_of
@@ -49,7 +49,7 @@ sessions = Sessions(
 app = Pages(
     stage,
     sessions,
-    Views(Path(__file__).parent),
+    Views(FOLDER),
     PageHeaders(frame_ancestors=settings.frame_ancestors, payment_origins=settings.payment_origins),
     data=frozenset({"/usage/balance", "/usage/badge.js"}),
 )

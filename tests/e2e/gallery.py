@@ -71,7 +71,7 @@ def fewer_seats(account: Account) -> PendingChange:
 
 
 def refused(error: CreditsError) -> str:
-    return VIEWS.render("problem.html", error=error)
+    return VIEWS.render("problem.html", error=error, back=None if isinstance(error, InvalidSession) else "/fresh")
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from http import HTTPStatus
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Final
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlencode
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -88,7 +88,7 @@ class PageHeaders:
 
 
 class Views:
-    """A function's templates and assets: `templates/` and `static/` of its folder."""
+    """Templates and assets: `templates/` and `static/` of a folder."""
 
     def __init__(self, folder: Path) -> None:
         files = sorted((folder / "static").iterdir())
@@ -201,7 +201,8 @@ class Pages(APIGatewayHttpResolver):
         headers: dict[str, str | list[str]] = {}
         if error.http_status == HTTPStatus.UNAUTHORIZED:
             headers["WWW-Authenticate"] = "Session"
-        return Response(error.http_status, HTML, self.views.render("problem.html", error=error), headers)
+        back = f"/usage?{urlencode({'session': self._opened.token})}" if self._opened else None
+        return Response(error.http_status, HTML, self.views.render("problem.html", error=error, back=back), headers)
 
     def _fault(self, error: Exception) -> Response[str]:
         # A traceback names no values; a session never shows its token.
