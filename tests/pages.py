@@ -68,7 +68,10 @@ def viewed(
 
 def laid_out(view: View) -> str:
     """The page of this view, for somebody who may pay."""
-    return VIEWS.render("usage.html", view=view, token=TOKEN, zone_given=True, checkout=True, portal=True)
+    portal = view.plans.subscribed
+    return VIEWS.render(
+        "usage.html", view=view, token=TOKEN, key="page-1", zone_given=True, checkout=True, portal=portal
+    )
 
 
 def busy(plan: str = "pro", seats: int = 1, *, days: int = 24) -> Book:

@@ -3,15 +3,15 @@
 from dataclasses import dataclass
 from datetime import timedelta
 from http import HTTPStatus
+from uuid import uuid4
 
 from aws_lambda_powertools.event_handler import Response
 
-from credits.access.sessions import Secret, Session, Sessions
+from credits.access.sessions import May, Secret, Sessions
 from credits.ledger.read import account_now
 from credits.page import FOLDER
-from credits.page.reader import Reader, reader_of
 from credits.page.readings import history, readings
-from credits.page.selection import Address, selection_of
+from credits.page.selection import selection_of
 from credits.page.view import view_of
 from credits.runtime import clock
 from credits.runtime.http import answer
@@ -61,27 +61,27 @@ BADGE_CACHED = "public, max-age=300"
 @app.get("/usage", include_in_schema=False)
 def show_usage() -> Response[str]:
     session, now = app.session(), clock.now()
-    reader, address = who_reads(session)
+    reader = app.reader(session)
     account = account_now(stage.ledger, stage.catalog, session.account_id, now)
     selection = selection_of(app.query, account, stage.catalog, reader, now=now)
     made_of = readings(stage.ledger, rollups, stage.catalog, account, selection, reader, now=now)
-    view = view_of(made_of, selection, address, stage.catalog, reader, now=now)
+    view = view_of(made_of, selection, app.address(session), stage.catalog, reader, now=now)
     return app.show(
         "usage.html",
         view=view,
         token=session.token,
-        zone_given=reads_in(session) is not None,
-        checkout=False,
-        portal=False,
+        key=f"page-{uuid4().hex}",
+        zone_given=app.zone_of(session) is not None,
+        checkout=May.CHECKOUT in session.may,
+        portal=May.PORTAL in session.may and account.subscription_id is not None,
     )
 
 
 @app.get("/usage/history.csv", include_in_schema=False)
 def download_history() -> Response[str]:
     session, now = app.session(), clock.now()
-    reader, _ = who_reads(session)
     account = account_now(stage.ledger, stage.catalog, session.account_id, now)
-    selection = selection_of(app.query, account, stage.catalog, reader, now=now)
+    selection = selection_of(app.query, account, stage.catalog, app.reader(session), now=now)
     name = f"credits {selection.first} to {selection.last}.csv"
     headers: dict[str, str | list[str]] = {"Content-Disposition": f'attachment; filename="{name}"'}
     return Response(HTTPStatus.OK, CSV, csv_page(history(stage.ledger, account, selection)), headers)
@@ -102,19 +102,6 @@ def read_balance() -> Response[str]:
     session = app.session()
     account = account_now(stage.ledger, stage.catalog, session.account_id, clock.now())
     return answer(HTTPStatus.OK, BadgeBalance.of(account, stage.catalog))
-
-
-def who_reads(session: Session) -> tuple[Reader, Address]:
-    """Who looks at the page, as the product or else their browser says, and what its links carry on."""
-    zone = reads_in(session)
-    accepted = app.current_event.headers.get("accept-language")
-    carried = {"session": session.token} | ({"tz": zone} if zone and not session.time_zone else {})
-    return reader_of(language=session.locale, accepted=accepted, zone=zone), Address("/usage", carried)
-
-
-def reads_in(session: Session) -> str | None:
-    """The time zone of the reader, where it is known: the product said it, or the address has what the browser said."""
-    return session.time_zone or app.query.get("tz")
 
 
 handler = app.serve

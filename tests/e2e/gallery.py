@@ -12,9 +12,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from credits.domain.account import Account, PendingChange, Standing
 from credits.domain.grant import Grant, GrantKind
 from credits.errors import CreditsError, InvalidSession, NotFound, SessionExpired
+from credits.page.order import order_view
+from credits.page.reader import reader_of
+from credits.payments.checkout import Outcome
+from credits.payments.order import Order
+from credits.payments.preview import Bill, Preview
 from credits.runtime.pages import ASSETS_PATH, PageHeaders
-from tests.pages import VIEWS, busy, laid_out, viewed
-from tests.unit.books import Book, utc
+from tests.pages import TOKEN, VIEWS, busy, laid_out, viewed
+from tests.unit.books import CATALOG, Book, utc
 
 NOW = utc("2026-11-26 10:00")
 
@@ -40,11 +45,33 @@ def pictures() -> dict[str, str]:
         "conversation": page(pro, subscribed, {"conversation": "chat-4"}),
         "filtered": page(pro, subscribed, {"type": "deep_research", "span": "30d", "from": "soon"}),
         "empty": page(pro, subscribed, {"type": "image_edit", "span": "7d"}),
+        "order": an_order(team.account),
         "expired": refused(SessionExpired()),
         "invalid": refused(InvalidSession()),
         "missing": refused(NotFound("There is nothing at this address.")),
         "fault": refused(CreditsError("It was logged, and we will look at it.")),
     }
+
+
+def an_order(account: Account) -> str:
+    """The order of two more seats, of which Stripe says what they cost."""
+    order = Order("team", 7)
+    bill = Bill(8_167, NOW, (("2 × Team, until December 2", 2_267), ("Tax", 5_900)), utc("2026-12-02 09:05"))
+    after = with_left(account, 27_900)
+    preview = Preview(
+        outcome=Outcome.CHANGED, at=NOW, due_now=bill, due_next=replace(bill, amount_cents=34_300), account=after
+    )
+    reader = reader_of(language="en-US", accepted=None, zone="UTC")
+    return VIEWS.render(
+        "order.html",
+        order=order_view(preview, order, account, CATALOG, reader),
+        token=TOKEN,
+        key="page-1",
+        carried=(("session", TOKEN),),
+        back="/busy",
+        portal=True,
+        most_seats=1_000,
+    )
 
 
 def with_left(account: Account, credits: int) -> Account:

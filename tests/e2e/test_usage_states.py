@@ -20,6 +20,7 @@ STATES = (
     "conversation",
     "filtered",
     "empty",
+    "order",
     "expired",
     "invalid",
     "missing",

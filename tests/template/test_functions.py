@@ -83,6 +83,18 @@ def test_only_functions_that_post_may_write_the_ledger() -> None:
 
 
 @each_function
+def test_a_function_s_own_layers_are_none_that_all_have(function: str) -> None:
+    # SAM puts those of Globals before them; Lambda takes none twice.
+    shared = document()["Globals"]["Function"]["Layers"]
+    (own,) = (
+        properties.get("Layers", [])
+        for properties in resources("AWS::Serverless::Function").values()
+        if properties["CodeUri"] == f"functions/{function}"
+    )
+    assert not [layer for layer in own if layer in shared]
+
+
+@each_function
 def test_a_function_writes_to_a_log_group_of_its_own_that_forgets(function: str) -> None:
     log_group = functions()[function]["LoggingConfig"]["LogGroup"]["Ref"]
     users = [name for name, each in functions().items() if each["LoggingConfig"]["LogGroup"] == {"Ref": log_group}]

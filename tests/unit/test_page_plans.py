@@ -8,12 +8,15 @@ from credits.domain.account import Account
 from credits.domain.grant import Grant, GrantKind
 from credits.page.plans import PackOffer, Plans, plans_of
 from credits.page.reader import reader_of
+from credits.page.selection import Address
 from tests.unit.books import CATALOG, allocation, free_account, utc
 
 
 def plans(account: Account | None = None, language: str = "en-US") -> Plans:
     reader = reader_of(language=language, accepted=None, zone="UTC")
-    return plans_of(account or free_account(allocation(300)), CATALOG, reader, now=utc("2026-01-20 09:00"))
+    address = Address("/usage", {"session": "s"})
+    account = account or free_account(allocation(300))
+    return plans_of(account, address, CATALOG, reader, now=utc("2026-01-20 09:00"))
 
 
 def test_every_action_says_what_it_costs() -> None:
@@ -40,6 +43,7 @@ def test_an_upgrade_says_what_it_brings_and_what_happens_to_credits_and_money() 
     account = free_account(allocation(120), Grant("g2", GrantKind.PACK, 400, 100))
     offer = plans(account).offer
     assert offer
+    assert offer.url == "/usage/order?session=s&plan=pro"
     assert (offer.plan, offer.name, offer.price) == ("pro", "Pro", "$29 a month")
     assert offer.brings == ("+700 a month", "all models", "1M knowledge words", "10 workflows")
     assert offer.happens == (
@@ -78,3 +82,14 @@ def test_packs_are_priced_in_the_reader_s_own_way() -> None:
         PackOffer("medium", "Medium", "1.200 credits", "29,99\xa0$"),
         PackOffer("large", "Large", "2.500 credits", "59,99\xa0$"),
     )
+
+
+def test_every_plan_can_be_chosen_but_one_s_own_and_free_by_whoever_has_a_subscription() -> None:
+    assert [column.choose for column in plans().columns] == ["", "Choose Pro", "Choose Max", "Choose Team"]
+    team = replace(free_account(allocation(300)), plan="team", seats=3, subscription_id="sub_1")
+    assert [(column.choose, column.url.partition("&")[2]) for column in plans(team).columns] == [
+        ("Choose Free", "plan=free"),
+        ("Choose Pro", "plan=pro"),
+        ("Choose Max", "plan=max"),
+        ("Change seats", "plan=team&seats=3"),
+    ]

@@ -9,6 +9,7 @@ from credits.domain.account import Account
 from credits.domain.cycle import months_after
 from credits.page.chart import colour_of, counted
 from credits.page.reader import Reader
+from credits.page.selection import Address
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +42,9 @@ class Worked:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """The next plan up: what it brings, and what happens on the day."""
+    """The next plan up: what it brings, and what happens on the day. At `url` it is told what would be paid."""
 
+    url: str
     plan: str
     name: str
     price: str
@@ -52,13 +54,16 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One plan of the comparison. `cells` are its features, in the order of `FEATURES`."""
+    """One plan of the comparison. `cells` are its features, in the order of `FEATURES`; at `url` it can be ordered, or
+    seats of it changed, as `choose` says."""
 
     plan: str
     name: str
     price: str
     current: bool
     cells: tuple[str, ...]
+    choose: str
+    url: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,7 @@ class Plans:
 
     prices: tuple[Price, ...]
     examples: tuple[Worked, ...]
+    subscribed: bool
     offer: Offer | None
     features: tuple[str, ...]
     columns: tuple[Column, ...]
@@ -86,7 +92,7 @@ class Plans:
 FEATURES = ("Credits a month", "AI models", "Knowledge words", "Workflows", "Support")
 
 
-def plans_of(account: Account, catalog: Catalog, reader: Reader, *, now: datetime) -> Plans:
+def plans_of(account: Account, address: Address, catalog: Catalog, reader: Reader, *, now: datetime) -> Plans:
     """The plans and packs as they are shown to the people of an account, which is as of `now`."""
     return Plans(
         prices=tuple(
@@ -111,7 +117,8 @@ def plans_of(account: Account, catalog: Catalog, reader: Reader, *, now: datetim
             )
             for example in catalog.examples
         ),
-        offer=_offer(account, catalog, reader, now),
+        subscribed=account.subscription_id is not None,
+        offer=_offer(account, address, catalog, reader, now),
         features=FEATURES,
         columns=tuple(
             Column(
@@ -120,6 +127,8 @@ def plans_of(account: Account, catalog: Catalog, reader: Reader, *, now: datetim
                 price_of(plan, catalog, reader),
                 plan.id == account.plan,
                 _cells(plan, catalog, reader),
+                _choose(plan, account),
+                _order_url(address, plan, account),
             )
             for plan in catalog.plans.values()
         ),
@@ -141,18 +150,31 @@ def price_of(plan: Plan, catalog: Catalog, reader: Reader) -> str:
     return f"{money} a seat a month" if plan.per_seat else f"{money} a month" if plan.price_cents else money
 
 
-def _offer(account: Account, catalog: Catalog, reader: Reader, now: datetime) -> Offer | None:
+def _offer(account: Account, address: Address, catalog: Catalog, reader: Reader, now: datetime) -> Offer | None:
     upgrade = next((each for each in catalog.upgrades if each.from_plan == account.plan), None)
     if upgrade is None:
         return None
     plan = catalog.plans[upgrade.to_plan]
     return Offer(
+        _order_url(address, plan, account),
         plan.id,
         plan.name,
         price_of(plan, catalog, reader),
         tuple(bullet.text for bullet in upgrade.bullets),
         _happens(account, plan, catalog, reader, now),
     )
+
+
+def _choose(plan: Plan, account: Account) -> str:
+    """What can be done about a plan. Free is what is left when a subscription ends, and no more to be had by itself."""
+    if plan.id == account.plan:
+        return "Change seats" if plan.per_seat else ""
+    return f"Choose {plan.name}" if plan.price_cents or account.subscription_id else ""
+
+
+def _order_url(address: Address, plan: Plan, account: Account) -> str:
+    seats = {"seats": str(account.seats)} if plan.per_seat and plan.id == account.plan else {}
+    return address.to({"plan": plan.id} | seats, path=f"{address.path}/order")
 
 
 def _happens(account: Account, plan: Plan, catalog: Catalog, reader: Reader, now: datetime) -> tuple[str, ...]:

@@ -110,7 +110,7 @@ def view_of(
         reader=reader,
         overview=overview_of(account, insights.forecast, catalog, reader, now=now),
         history=_history(readings, selection, address, catalog, reader),
-        plans=plans_of(account, catalog, reader, now=now),
+        plans=plans_of(account, address, catalog, reader, now=now),
         tips=tuple(Tip(advice.tip.text, _saved(advice, reader)) for advice in insights.tips),
         tips_since=reader.long_date(insights.advised_since),
     )

@@ -20,13 +20,15 @@ from http import HTTPStatus
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Final
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from credits.access.sessions import Session, Sessions
 from credits.errors import CreditsError, InvalidRequest, NotFound, PayloadTooLarge
+from credits.page.reader import Reader, reader_of
+from credits.page.selection import Address
 from credits.runtime import clock
 from credits.runtime.http import Event, problem_document
 from credits.runtime.stage import Stage
@@ -38,6 +40,7 @@ LARGEST_FORM_BYTES: Final = 10_000
 
 MOST_FORM_FIELDS: Final = 20
 
+PAGE_PATH: Final = "/usage"
 ASSETS_PATH: Final = "/usage/assets"
 ASSET_TYPES: Final = {
     ".css": "text/css; charset=utf-8",
@@ -180,6 +183,20 @@ class Pages(APIGatewayHttpResolver):
         except ValueError:
             raise InvalidRequest([("body", "is not a form")]) from None
 
+    def reader(self, session: Session) -> Reader:
+        """Who looks at the page, as the product or else their browser says."""
+        accepted = self.current_event.headers.get("accept-language")
+        return reader_of(language=session.locale, accepted=accepted, zone=self.zone_of(session))
+
+    def zone_of(self, session: Session) -> str | None:
+        """The reader's time zone where it is known: the product said it, or the address has what the browser said."""
+        return session.time_zone or self.query.get("tz")
+
+    def address(self, session: Session) -> Address:
+        """How this reader comes to the page, and what its links carry on."""
+        zone = None if session.time_zone else self.query.get("tz")
+        return Address(PAGE_PATH, {"session": session.token} | ({"tz": zone} if zone else {}))
+
     def show(self, template: str, *, status: HTTPStatus = HTTPStatus.OK, **values: Any) -> Response[str]:
         """A page."""
         return Response(status, HTML, self.views.render(template, **values))
@@ -201,7 +218,7 @@ class Pages(APIGatewayHttpResolver):
         headers: dict[str, str | list[str]] = {}
         if error.http_status == HTTPStatus.UNAUTHORIZED:
             headers["WWW-Authenticate"] = "Session"
-        back = f"/usage?{urlencode({'session': self._opened.token})}" if self._opened else None
+        back = self.address(self._opened).to({}) if self._opened else None
         return Response(error.http_status, HTML, self.views.render("problem.html", error=error, back=back), headers)
 
     def _fault(self, error: Exception) -> Response[str]:
