@@ -149,6 +149,17 @@ class Engine:
 
         return self._act(act)
 
+    def confirm_in_portal(self, session: str) -> Thing:
+        """Somebody agrees to the change that the session's flow shows."""
+
+        def act(state: State) -> Thing:
+            portal_session, subscription = self._in_portal(session)
+            price, quantity = portal.confirmed(state, portal_session, subscription)
+            portal.change(state, portal_session, subscription, price=price, quantity=quantity)
+            return subscription
+
+        return self._act(act)
+
     def cancel_in_portal(self, session: str, feedback: str | None = None) -> Thing:
         """Somebody cancels in the customer portal."""
 

@@ -37,6 +37,7 @@ SPECIMENS: Mapping[str, Specimen] = {
     "pm_card_mastercard": Specimen("card", "mastercard", "4444"),
     "pm_card_createDispute": Specimen("card", "visa", "0259", disputed=True),
     "pm_card_chargeCustomerFail": Specimen("card", "visa", "0341", decline="generic_decline"),
+    "pm_card_chargeDeclined": Specimen("card", "visa", "0002", decline="generic_decline", attaches=False),
     "pm_card_visa_chargeDeclined": Specimen("card", "visa", "0002", decline="generic_decline", attaches=False),
     "pm_card_visa_chargeDeclinedInsufficientFunds": Specimen(
         "card", "visa", "9995", decline="insufficient_funds", attaches=False

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlencode
 
 from jinja2 import Environment, PackageLoader
 
-from local.stripe import checkout, methods
+from local.stripe import checkout, methods, portal
 from local.stripe.delivery import Delivery
 from local.stripe.engine import Engine
 from local.stripe.fault import StripeFault, invalid, unknown_route
@@ -107,6 +107,8 @@ class Pages:
                 problem = str(fault)
             else:
                 return _to(_after(session) or f"/pages/portal/{name}?{urlencode({'done': done})}")
+        if session["flow"] is not None and notice is None:
+            return self._flow(session, problem)
         customer = state.get("customer", session["customer"])
         features = state.objects[session["configuration"]]["features"]
         open_ones = checkout.open_subscriptions(state, session["customer"])
@@ -129,12 +131,40 @@ class Pages:
             notice=notice if notice in DONE.values() else None,
         )
 
+    def _flow(self, session: Thing, problem: str | None) -> Page:
+        """The one thing that a session was made for. Once it is done, the portal's home is shown."""
+        state, kind = self._engine.state, session["flow"]["type"]
+        facts: dict[str, Any] = {}
+        if kind != "payment_method_update":
+            subscription = state.objects[session["flow"][kind]["subscription"]]
+            item = subscription["items"]["data"][0]
+            features = state.objects[session["configuration"]]["features"]
+            facts |= {
+                "subscription": subscription,
+                "item": item,
+                "prices": [state.objects[price] for price in _offered(features)],
+                "updates": features["subscription_update"]["default_allowed_updates"],
+            }
+            if kind == "subscription_update_confirm":
+                price, quantity = portal.confirmed(state, session, subscription)
+                facts |= {"price": price, "quantity": quantity}
+                try:
+                    facts["due"] = portal.foreseen(state, session, subscription, price=price, quantity=quantity)
+                except StripeFault as fault:
+                    problem = str(fault)
+        status = HTTPStatus.PAYMENT_REQUIRED if problem else HTTPStatus.OK
+        return self._shown(
+            "flow.html", status, session=session, kind=kind, choices=CHOICES.items(), problem=problem, **facts
+        )
+
     def _act(self, name: str, form: Mapping[str, str]) -> str:
         """Does what a form of the portal asks for. Returns what is then said."""
         action = form.get("action", "")
         match action:
             case "change":
                 self._engine.change_plan(name, price=form.get("price"), quantity=_seats(form))
+            case "confirm":
+                self._engine.confirm_in_portal(name)
             case "cancel":
                 self._engine.cancel_in_portal(name)
             case "keep":
@@ -222,6 +252,7 @@ class Pages:
 # What the portal says after each action.
 DONE = {
     "change": "Your plan was changed, or will be at the end of its period.",
+    "confirm": "Your plan was changed, or will be at the end of its period.",
     "cancel": "Your subscription is canceled.",
     "keep": "Your subscription goes on as it is.",
     "method": "Your payment method is saved.",

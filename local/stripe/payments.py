@@ -115,7 +115,7 @@ def create_intent(state: State, params: Params) -> Thing:
     params.only(
         *("amount", "currency", "customer", "payment_method", "confirm", "off_session", "description", "metadata"),
         *("automatic_payment_methods", "payment_method_types", "receipt_email", "setup_future_usage"),
-        *("statement_descriptor", "statement_descriptor_suffix", "error_on_requires_action"),
+        *("statement_descriptor", "statement_descriptor_suffix", "error_on_requires_action", "shipping"),
     )
     amount = params.integer("amount", lowest=1)
     if amount is None:
@@ -138,6 +138,7 @@ def create_intent(state: State, params: Params) -> Thing:
         description=params.text("description"),
         metadata=params.metadata(),
     )
+    intent["shipping"] = params.mapping("shipping") or None
     if method is not None:
         intent |= {"payment_method": method["id"], "status": "requires_confirmation"}
     return _confirmed(state, intent) if params.boolean("confirm") else intent

@@ -290,6 +290,29 @@ def change(state: State, session: Thing, subscription: Thing, *, price: Thing, q
     subscriptions.update(state, Params(wanted), subscription["id"])
 
 
+def foreseen(state: State, session: Thing, subscription: Thing, *, price: Thing, quantity: int) -> int | None:
+    """The cents that the change would cost at once; None where it would wait for the period's end.
+
+    It is tried on a copy of the customer. Raises StripeFault where it could not be made.
+    """
+    fork = state.fork(session["customer"])
+    fork.objects |= {session["id"]: session}
+    copy = fork.objects[subscription["id"]]
+    change(fork, session, copy, price=price, quantity=quantity)
+    if copy["schedule"] is not None:
+        return None
+    new = copy["latest_invoice"] != subscription["latest_invoice"]
+    return int(fork.objects[copy["latest_invoice"]]["amount_paid"]) if new else 0
+
+
+def confirmed(state: State, session: Thing, subscription: Thing) -> tuple[Thing, int]:
+    """The price and the quantity that a flow asks somebody to confirm."""
+    (wanted,) = session["flow"]["subscription_update_confirm"]["items"]
+    item = next(each for each in subscription["items"]["data"] if each["id"] == wanted["id"])
+    price = state.objects[wanted["price"]] if wanted["price"] else item["price"]
+    return price, item["quantity"] if wanted["quantity"] is None else wanted["quantity"]
+
+
 def _is_later(how: Thing, item: Thing, price: Thing, quantity: int) -> bool:
     """Whether a condition of the configuration holds that moves the change to the period's end."""
     was, new = item["price"], price

@@ -188,6 +188,37 @@ def test_somebody_manages_a_subscription_on_the_portal_page(shop: Shop) -> None:
     assert shop.sdk.v1.subscriptions.list({"customer": customer}).data[0].status == "active"
 
 
+def test_a_flow_shows_one_thing_and_then_leads_back(shop: Shop) -> None:
+    session = shop.checkout(shop.pro, "subscription")
+    visit(str(session.url), {"payment_method": "pm_card_visa"})
+    customer = str(shop.sdk.v1.checkout.sessions.retrieve(session.id).customer)
+    (subscription,) = shop.sdk.v1.subscriptions.list({"customer": customer}).data
+    item = subscription["items"].data[0].id
+
+    def opened(kind: str, **part: Any) -> str:
+        flow: Any = {
+            "type": kind,
+            **({kind: {"subscription": subscription.id, **part}} if kind.startswith("subscription") else {}),
+            "after_completion": {"type": "redirect", "redirect": {"return_url": "http://127.0.0.1:1/done"}},
+        }
+        wanted: Any = {"customer": customer, "configuration": shop.portal.id, "flow_data": flow}
+        return shop.sdk.v1.billing_portal.sessions.create(wanted).url
+
+    confirm = opened("subscription_update_confirm", items=[{"id": item, "price": shop.pro.id, "quantity": 4}])
+    page = visit(confirm)[1]
+    assert "$116.00 a month" in page
+    assert "Cancel the subscription" not in page
+    assert visit(confirm, {"action": "confirm"})[::2] == (303, "http://127.0.0.1:1/done")
+    assert "Use this one" in visit(opened("payment_method_update"))[1]
+    assert 'value="4"' in visit(opened("subscription_update"))[1]
+    cancel = opened("subscription_cancel")
+    assert "It stays until 15 February 2027" in visit(cancel)[1]
+    visit(cancel, {"action": "cancel"})
+
+    after = shop.sdk.v1.subscriptions.retrieve(subscription.id)
+    assert (after["items"].data[0].quantity, after.cancel_at is not None) == (4, True)
+
+
 @pytest.mark.parametrize(
     "form",
     [{}, {"action": "fly"}, {"action": "change", "quantity": "0"}, {"action": "change", "price": "x", "quantity": "1"}],
