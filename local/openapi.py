@@ -14,6 +14,7 @@ from typing import Any
 from aws_lambda_powertools.event_handler.openapi.merge import OpenAPIMerge
 from aws_lambda_powertools.event_handler.openapi.models import HTTPBearer
 
+from local.examples import add_examples
 from local.resources import Resources
 from local.stack import PARAMETERS, VARIABLES
 from local.template import ROOT, load
@@ -58,6 +59,7 @@ def document() -> dict[str, Any]:
             _as_we_answer(operation)
     for name in POWERTOOLS_ANSWERS:
         merged["components"]["schemas"].pop(name, None)
+    add_examples(merged)
     return merged
 
 

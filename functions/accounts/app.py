@@ -40,6 +40,27 @@ from credits.runtime.wire.grant import Grant, GrantRequest
 stage = Stage.from_environment()
 app = Api(stage, public={"/v1/catalog", "/openapi.json", "/docs"})
 
+CATALOG = {
+    "type": "object",
+    "required": ["version", "actions", "models", "plans", "packs", "policies"],
+    "properties": {
+        "version": {"type": "string", "description": "Every ledger entry names the one it was priced by."},
+        **{
+            name: {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "required": ["id", "name"],
+                    "properties": {"id": {"type": "string"}, "name": {"type": "string"}},
+                },
+            }
+            for name in ("actions", "models", "plans", "packs")
+        },
+        "policies": {"type": "object"},
+    },
+}
+"""The catalog as it is described: what a reader can count on. It has more, which is for people."""
+
 OPENAPI = Path(__file__).with_name("openapi.json")
 """The document of the whole API, made from the routes of all functions by `make openapi`."""
 
@@ -133,7 +154,12 @@ def create_grant(account_id: AccountId, body: GrantRequest, idempotency_key: Ide
     return created(Grant.of(receipt.entries[0]), replayed=receipt.replayed)
 
 
-@app.get("/v1/catalog", summary="Read the catalog", description="Every action, plan, model and pack with its price.")
+@app.get(
+    "/v1/catalog",
+    summary="Read the catalog",
+    description="Every action, plan, model and pack with its price.",
+    responses={HTTPStatus.OK.value: {"description": "OK", "content": {JSON: {"schema": CATALOG}}}},
+)
 def read_catalog() -> Response[str]:
     return Response(HTTPStatus.OK, JSON, json.dumps(stage.catalog.to_json_dict(), separators=(",", ":")))
 
