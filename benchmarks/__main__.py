@@ -3,15 +3,19 @@
 import os
 import sys
 
+from pynamodb.connection import Connection
+
 from benchmarks import charge, history, page, renewals, start, webhook
 from benchmarks.figure import table
 from credits.access.keys import KeyItem
-from credits.ledger.tables import bind, bind_tables, connect, create_missing
+from credits.ledger.tables import Tables, bind, bind_tables, connect, create_missing
 from credits.usage.tables import open_rollups
 from local.dynamodb import dynamodb_local
 
 ENVIRONMENT = {
     "ACCOUNTS_TABLE": "bench-accounts",
+    "HOLDS_TABLE": "bench-holds",
+    "MEMBERS_TABLE": "bench-members",
     "ENTRIES_TABLE": "bench-entries",
     "KEYS_TABLE": "bench-keys",
     "UPGRADE_URL": "http://127.0.0.1/upgrade",
@@ -23,21 +27,32 @@ ENVIRONMENT = {
 }
 
 
+def _tables(connection: Connection, name: str) -> Tables:
+    """A ledger's tables, each named for it."""
+    return bind_tables(
+        connection,
+        accounts=f"{name}-accounts",
+        holds=f"{name}-holds",
+        members=f"{name}-members",
+        entries=f"{name}-entries",
+    )
+
+
 def main() -> int:
     os.environ.update(ENVIRONMENT)
     with dynamodb_local() as database:
         os.environ["AWS_ENDPOINT_URL_DYNAMODB"] = database.endpoint
         connection = connect(region=ENVIRONMENT["AWS_REGION"])
-        tables = bind_tables(connection, accounts=ENVIRONMENT["ACCOUNTS_TABLE"], entries=ENVIRONMENT["ENTRIES_TABLE"])
+        tables = _tables(connection, "bench")
         keys = bind(KeyItem, ENVIRONMENT["KEYS_TABLE"], connection)
-        create_missing([tables.accounts, tables.entries, keys])
+        create_missing([*tables.models, keys])
         figures = charge.measure(database.endpoint) + start.measure()
-        due = bind_tables(connection, accounts="bench-due-accounts", entries="bench-due-entries")
-        create_missing([due.accounts, due.entries])
+        due = _tables(connection, "bench-due")
+        create_missing(due.models)
         figures += renewals.measure(due, database.endpoint)
-        told = bind_tables(connection, accounts="bench-history-accounts", entries="bench-history-entries")
+        told = _tables(connection, "bench-history")
         rollups = open_rollups(connection, "bench-history-usage")
-        create_missing([told.accounts, told.entries, rollups.items])
+        create_missing([*told.models, rollups.items])
         figures += history.measure(told, rollups)
     figures += webhook.measure(os.environ)
     figures += page.measure()

@@ -191,11 +191,12 @@ def _api_key(variables: Mapping[str, str]) -> str:
 
 def _seed(variables: Mapping[str, str], aws: Aws) -> None:
     """The accounts of seed.py, in the tables of this stack."""
-    accounts, entries = variables["ACCOUNTS_TABLE"], variables["ENTRIES_TABLE"]
+    books = ("accounts", "holds", "members", "entries")
+    names = {name: variables[f"{name.upper()}_TABLE"] for name in books}
     connection = connect(region=variables["AWS_REGION"], endpoint_url=variables["AWS_ENDPOINT_URL_DYNAMODB"])
-    store = DynamoStore(bind_tables(connection, accounts=accounts, entries=entries))
+    store = DynamoStore(bind_tables(connection, **names))
     rollups = open_rollups(connection, variables["USAGE_TABLE"])
-    seed(store, rollups, aws.dynamodb, accounts=accounts, entries=entries, now=clock.now())
+    seed(store, rollups, aws.dynamodb, accounts=names["accounts"], entries=names["entries"], now=clock.now())
 
 
 def _allow_open_files() -> None:

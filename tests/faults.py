@@ -6,7 +6,7 @@ from typing import Any
 
 from credits.domain.journal import Posting
 from credits.ledger.post import Patience
-from credits.ledger.store import AccountKey, EntryKey, Store, StoreError, Unanswered
+from credits.ledger.store import BookKey, EntryKey, Store, StoreError, Unanswered
 
 OPERATION_SECONDS = 0.005
 
@@ -64,12 +64,12 @@ class FaultyStore:
         self.reads = 0
         self.commits = 0
 
-    def read(self, *keys: AccountKey | EntryKey) -> Sequence[Any]:
+    def read(self, *keys: BookKey | EntryKey) -> Sequence[Any]:
         """See `Store.read`."""
         self.reads += 1
         self._time.now += OPERATION_SECONDS
         reply = _before(self._reads)
-        found: Sequence[Any] = self._store.read(*keys)  # type: ignore[arg-type]  # one kind at a time, as it was asked
+        found: Sequence[Any] = self._store.read(*keys)
         return _after(reply, found)
 
     def commit(self, posting: Posting) -> None:

@@ -8,11 +8,13 @@ from credits.catalog import load
 from credits.domain.charge import Usage, charge
 from credits.domain.give import give
 from credits.domain.grant import GrantKind
+from credits.domain.hold import Hold
 from credits.domain.open import OPENED_KEY, open_account
 from credits.domain.renew import renewal
 from credits.domain.subscribe import change_plan
 from credits.ledger.post import PATIENCE, Decide, Patience, Receipt, client_key, post
-from credits.ledger.store import AccountKey, Store
+from credits.ledger.spend import capture_from, set_aside, settle
+from credits.ledger.store import AccountKey, Ledger, Store
 
 CATALOG: Final = load()
 
@@ -35,10 +37,57 @@ def charged(
     fingerprint: str | None = None,
     patience: Patience = PATIENCE,
 ) -> Receipt:
-    """The lines charged (one message, where none is given) under a caller's key."""
+    """The lines charged (one message, where none is given) under a caller's key; no member is counted."""
     rule = partial(charge, catalog=CATALOG, key=client_key(key), lines=lines or [Usage(action="message")])
     books = [AccountKey(account_id)]
     return post(store, client_key(key), books, rule, now=at, fingerprint=fingerprint, patience=patience)
+
+
+def held(
+    store: Ledger,
+    hold_id: str,
+    credits: int,
+    *,
+    account_id: str = "acme",
+    at: datetime = NOON,
+    expires_in_seconds: int | None = None,
+    member_id: str | None = None,
+    patience: Patience = PATIENCE,
+) -> Receipt:
+    """Credits set aside in a hold of this id."""
+    return set_aside(
+        store,
+        CATALOG,
+        account_id,
+        hold_id,
+        credits,
+        now=at,
+        expires_in_seconds=expires_in_seconds,
+        member_id=member_id,
+        patience=patience,
+    )
+
+
+def captured(
+    store: Store,
+    hold_id: str,
+    key: str,
+    usage: Usage | None = None,
+    *,
+    account_id: str = "acme",
+    at: datetime = NOON,
+    patience: Patience = PATIENCE,
+) -> Receipt[Hold]:
+    """A message captured from the hold, or what is given instead."""
+    usage = usage or Usage(action="message")
+    return capture_from(store, CATALOG, account_id, hold_id, key, usage, now=at, patience=patience)
+
+
+def released(
+    store: Ledger, hold_id: str, *, account_id: str = "acme", at: datetime = NOON, patience: Patience = PATIENCE
+) -> Receipt:
+    """The hold closed."""
+    return settle(store, CATALOG, account_id, hold_id, now=at, patience=patience)
 
 
 def messages(quantity: int) -> Usage:

@@ -77,7 +77,7 @@ def create_account(body: OpenAccount) -> Response[str]:
     receipt = stage.post(OPENED_KEY, body.account_id, rule, opens=True)
     opened = bool(receipt.entries) and not receipt.replayed
     if opened:
-        return answer(HTTPStatus.CREATED, Account.of(receipt.account, stage.catalog))
+        return answer(HTTPStatus.CREATED, Account.of(receipt.book, stage.catalog))
     account = account_now(stage.ledger, stage.catalog, body.account_id, clock.now())
     return answer(HTTPStatus.OK, Account.of(account, stage.catalog))
 
@@ -125,7 +125,7 @@ def put_plan(account_id: AccountId, body: ChangePlan, idempotency_key: OptionalI
     key = client_key(idempotency_key) if idempotency_key else f"plan#{uuid4()}"
     rule = partial(change_plan, key=key, plan=body.plan, seats=body.seats)
     receipt = stage.post(key, account_id, rule, fingerprint=fingerprint("plan", body))
-    return answer(HTTPStatus.OK, Account.of(receipt.account, stage.catalog), replayed=receipt.replayed)
+    return answer(HTTPStatus.OK, Account.of(receipt.book, stage.catalog), replayed=receipt.replayed)
 
 
 @app.post(

@@ -1,14 +1,11 @@
 """Charges: what actions would cost, and charging them."""
 
-from functools import partial
 from http import HTTPStatus
 
 from aws_lambda_powertools.event_handler import Response
 
 from credits.access.caller import Scope
-from credits.domain.charge import charge
 from credits.domain.quote import quote
-from credits.ledger.post import client_key
 from credits.ledger.read import account_now, charge_entry
 from credits.runtime import clock
 from credits.runtime.http import AccountId, Api, ChargeId, IdempotencyKey, answer, answers, created, fingerprint
@@ -47,9 +44,7 @@ def create_quote(account_id: AccountId, body: QuoteRequest) -> Response[str]:
 )
 def create_charge(account_id: AccountId, body: ChargeRequest, idempotency_key: IdempotencyKey) -> Response[str]:
     app.allow(Scope.CHARGE, account_id)
-    key = client_key(idempotency_key)
-    rule = partial(charge, key=key, lines=[body.usage()])
-    receipt = stage.post(key, account_id, rule, fingerprint=fingerprint("charges", body))
+    receipt = stage.spend(account_id, idempotency_key, [body.usage()], fingerprint=fingerprint("charges", body))
     return created(Charge.of(receipt.entries[0]), replayed=receipt.replayed)
 
 
@@ -61,9 +56,8 @@ def create_charge(account_id: AccountId, body: ChargeRequest, idempotency_key: I
 )
 def create_batch(account_id: AccountId, body: BatchRequest, idempotency_key: IdempotencyKey) -> Response[str]:
     app.allow(Scope.CHARGE, account_id)
-    key = client_key(idempotency_key)
-    rule = partial(charge, key=key, lines=[each.usage() for each in body.charges])
-    receipt = stage.post(key, account_id, rule, fingerprint=fingerprint("charges/batch", body))
+    lines = [each.usage() for each in body.charges]
+    receipt = stage.spend(account_id, idempotency_key, lines, fingerprint=fingerprint("charges/batch", body))
     return created(Batch.of(receipt.entries), replayed=receipt.replayed)
 
 

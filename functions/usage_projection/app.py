@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from credits.domain.entry import Entry
+from credits.domain.entry import AnyEntry
 from credits.ledger.dynamo import entry_from_image
 from credits.runtime.settings import Settings
 from credits.runtime.stage import Stage
@@ -33,7 +33,7 @@ def handler(event: Event, _: object) -> Event:
     So everything else in the batch is projected before a record is given up: it costs a repetition, which the
     watermark drops, and no record is lost behind one that cannot be read.
     """
-    entries: dict[str, Entry] = {}
+    entries: dict[str, AnyEntry] = {}
     failed: list[str] = []
     for record in event["Records"]:
         sequence_number: str = record["dynamodb"]["SequenceNumber"]

@@ -44,7 +44,12 @@ def test_with_30_percent_of_replies_lost_each_key_is_charged_once_and_each_calle
     keys = [f"k{number}" for number in range(callers)]
 
     with lossy_proxy(dynamodb_local, share=0.3, seed=20261123) as (url, proxy):
-        names = {"accounts": tables.accounts.Meta.table_name, "entries": tables.entries.Meta.table_name}
+        names = {
+            "accounts": tables.accounts.Meta.table_name,
+            "holds": tables.holds.Meta.table_name,
+            "members": tables.members.Meta.table_name,
+            "entries": tables.entries.Meta.table_name,
+        }
         lossy = bind_tables(connect(region="us-east-1", endpoint_url=url, connections=16), **names)
         with ThreadPoolExecutor(16) as pool:
             # A store for each: as processes, which do not wait for each other.

@@ -154,7 +154,7 @@ def test_two_accounts_opened_by_32_callers_at_once_get_one_allocation_each(calle
 
     assert Counter(outcome.code for outcome in outcomes) == {None: 32}
     first_hand = [o.receipt for o in outcomes if o.receipt and o.receipt.entries and not o.receipt.replayed]
-    assert sorted(receipt.account.account_id for receipt in first_hand) == ["acme", "globex"]
+    assert sorted(receipt.book.account_id for receipt in first_hand) == ["acme", "globex"]
     for name in ("acme", "globex"):
         assert callers.remaining(name) == 300
         assert callers.kinds(name) == {EntryKind.OPENED: 1, EntryKind.ALLOCATION: 1}

@@ -50,23 +50,34 @@ def local_connection(dynamodb_local: str) -> Connection:
     return connect(region="us-east-1", endpoint_url=dynamodb_local)
 
 
+def tables_named(connection: Connection, name: str) -> Tables:
+    """A ledger's tables, told from those of other tests by this name."""
+    return bind_tables(
+        connection,
+        accounts=f"accounts-{name}",
+        holds=f"holds-{name}",
+        members=f"members-{name}",
+        entries=f"entries-{name}",
+    )
+
+
 @contextmanager
 def tables_of_one_test(connection: Connection) -> Iterator[Tables]:
     """Empty tables, gone afterwards: moto copies all there are before each transaction."""
     name = uuid4().hex
-    tables = bind_tables(connection, accounts=f"accounts-{name}", entries=f"entries-{name}")
+    tables = tables_named(connection, name)
     with existing(tables):
         yield tables
 
 
 @contextmanager
 def existing(tables: Tables) -> Iterator[None]:
-    create_missing([tables.accounts, tables.entries])
+    create_missing(tables.models)
     try:
         yield
     finally:
-        tables.accounts.delete_table()
-        tables.entries.delete_table()
+        for model in tables.models:
+            model.delete_table()
 
 
 @pytest.fixture(params=["memory", "moto", "dynamodb local"])
@@ -156,7 +167,7 @@ def leading_to(stack: Stack) -> StripeClient:
 @pytest.fixture(scope="module")
 def stack_of_module(moto_connection: Connection) -> Stack:
     name = uuid4().hex
-    tables = bind_tables(moto_connection, accounts=f"accounts-{name}", entries=f"entries-{name}")
+    tables = tables_named(moto_connection, name)
     items = bind(KeyItem, f"keys-{name}", moto_connection)
     rollups = open_rollups(moto_connection, f"usage-{name}")
     create_missing([items])
@@ -171,6 +182,8 @@ def stack_of_module(moto_connection: Connection) -> Stack:
     functions = Functions(
         {
             "ACCOUNTS_TABLE": tables.accounts.Meta.table_name,
+            "HOLDS_TABLE": tables.holds.Meta.table_name,
+            "MEMBERS_TABLE": tables.members.Meta.table_name,
             "ENTRIES_TABLE": tables.entries.Meta.table_name,
             "KEYS_TABLE": items.Meta.table_name,
             "USAGE_TABLE": rollups.items.Meta.table_name,

@@ -41,8 +41,9 @@ class Product:
 
 @pytest.fixture
 def alerts(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    for name in ("ACCOUNTS_TABLE", "ENTRIES_TABLE", "KEYS_TABLE", "USAGE_TABLE", "UPGRADE_URL"):
-        monkeypatch.setenv(name, name)
+    for name in ("ACCOUNTS", "HOLDS", "MEMBERS", "ENTRIES", "KEYS", "USAGE"):
+        monkeypatch.setenv(f"{name}_TABLE", name)
+    monkeypatch.setenv("UPGRADE_URL", "https://infuseos.example/upgrade")
     monkeypatch.setenv("EVENT_BUS_NAME", "credits")
     monkeypatch.setenv("AWS_REGION", "us-east-1")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from credits.domain.charge import Usage
-from credits.domain.entry import Entry, EntryKind
+from credits.domain.entry import AnyEntry, EntryKind
 from credits.domain.grant import Grant, GrantKind
 from credits.domain.record import chain_hash, entry_from_record, entry_to_record
 from credits.errors import AccountNotFound
 from credits.ledger.audit import Audit, Problem, audit
 from credits.ledger.memory import MemoryStore
-from credits.ledger.store import AccountKey, EntryKey, Ledger, Span, place
+from credits.ledger.store import AccountKey, BookKey, EntryKey, Ledger, Span, place
 from tests.moves import NOON, charged, granted, messages, moved_to, opened, renewed
 
 DAY = timedelta(days=1)
@@ -73,11 +73,11 @@ def ledger() -> MemoryStore:
     return lived(MemoryStore())
 
 
-def history(store: Ledger) -> list[Entry]:
+def history(store: Ledger) -> list[AnyEntry]:
     return list(store.entries(Span("acme"), limit=1_000, newest_first=False))
 
 
-def replaced(store: MemoryStore, entry: Entry, forged: Entry | None) -> None:
+def replaced(store: MemoryStore, entry: AnyEntry, forged: AnyEntry | None) -> None:
     """What nothing but a hand in the table can do: another entry instead of this one, or none."""
     where = place(entry)
     del store._entries[entry.book_id, entry.key]
@@ -86,7 +86,7 @@ def replaced(store: MemoryStore, entry: Entry, forged: Entry | None) -> None:
         planted(store, forged)
 
 
-def planted(store: MemoryStore, entry: Entry) -> None:
+def planted(store: MemoryStore, entry: AnyEntry) -> None:
     """An entry where its own fields put it."""
     where = place(entry)
     store._entries[entry.book_id, entry.key] = entry
@@ -236,7 +236,7 @@ def test_two_entries_in_each_others_place_are_found(ledger: MemoryStore) -> None
     assert (problem.seq, problem.key) == (4, "c#correction")
 
 
-def rehashed(entry: Entry) -> Entry:
+def rehashed(entry: AnyEntry) -> AnyEntry:
     """The entry with the hash that its fields ask for: what a forger who knows the rule would write."""
     return replace(entry, hash=chain_hash(entry.prev_hash, entry_to_record(entry)))
 
@@ -294,7 +294,7 @@ def test_an_entry_that_was_written_past_the_account_is_found(ledger: MemoryStore
 )
 def test_an_account_that_was_changed_by_hand_is_found(changes: dict[str, Any]) -> None:
     ledger = lived(MemoryStore())
-    ledger._accounts["acme"] = replace(ledger._accounts["acme"], **changes)
+    ledger._books["acme"] = replace(ledger._books["acme"], **changes)
 
     assert audit(ledger, "acme") == Audit(
         16, (Problem(16, None, "the account's item is not what its last entry left"),)
@@ -303,7 +303,7 @@ def test_an_account_that_was_changed_by_hand_is_found(changes: dict[str, Any]) -
 
 @pytest.mark.parametrize(("seq", "says"), [(15, 15), (17, 17)])
 def test_an_account_that_was_set_back_or_forward_is_found(ledger: MemoryStore, seq: int, says: int) -> None:
-    ledger._accounts["acme"] = replace(ledger._accounts["acme"], seq=seq)
+    ledger._books["acme"] = replace(ledger._books["acme"], seq=seq)
 
     problem = first_problem(audit(ledger, "acme"))
 
@@ -326,7 +326,7 @@ def test_an_entry_that_came_after_the_account_was_read_is_left_for_the_next_audi
 
         overtaken = True
 
-        def read(self, *keys: AccountKey | EntryKey) -> Sequence[Any]:
+        def read(self, *keys: BookKey | EntryKey) -> Sequence[Any]:
             found = super().read(*keys)
             if not self.overtaken:
                 self.overtaken = True
@@ -344,6 +344,6 @@ def test_an_account_that_was_set_back_to_what_it_once_was_is_found(ledger: Memor
     (before,) = ledger.read(AccountKey("acme"))
     granted(ledger, "later-than-that", 5, at=NOON + 38 * DAY)
     assert before
-    ledger._accounts["acme"] = before
+    ledger._books["acme"] = before
 
     assert audit(ledger, "acme").problems == (Problem(17, None, "entry 17 is in the ledger and not in the account"),)

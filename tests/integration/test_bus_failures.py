@@ -77,7 +77,15 @@ def stand_in() -> Iterator[Bus]:
 @pytest.fixture
 def alerts(stand_in: Bus, monkeypatch: pytest.MonkeyPatch) -> Any:
     """The function, whose bus is the stand-in, and which waits for it no longer than a test may."""
-    for name in ("ACCOUNTS_TABLE", "ENTRIES_TABLE", "KEYS_TABLE", "USAGE_TABLE", "UPGRADE_URL"):
+    for name in (
+        "ACCOUNTS_TABLE",
+        "HOLDS_TABLE",
+        "MEMBERS_TABLE",
+        "ENTRIES_TABLE",
+        "KEYS_TABLE",
+        "USAGE_TABLE",
+        "UPGRADE_URL",
+    ):
         monkeypatch.setenv(name, name)
     for name, value in {
         "EVENT_BUS_NAME": "credits",

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from credits.domain.entry import Entry, EntryKind
+from credits.domain.entry import AnyEntry, EntryKind
 from credits.domain.journal import Posting
 from credits.ledger.audit import audit
 from credits.ledger.due import Run, renew_due
 from credits.ledger.memory import MemoryStore
 from credits.ledger.post import client_key
-from credits.ledger.store import AccountKey, Due, EntryKey, Ledger, Span, Throttled, due_shard
+from credits.ledger.store import AccountKey, BookKey, Due, EntryKey, Ledger, Span, Throttled, due_shard
 from tests.faults import FakeTime, FaultyStore
 from tests.moves import CATALOG, NOON, charged, granted, messages, opened
 
@@ -34,14 +34,14 @@ class Watched:
         self.calls: Counter[str] = Counter()
         self.accounts_read: set[str] = set()
 
-    def read(self, *keys: AccountKey | EntryKey) -> Sequence[Any]:
+    def read(self, *keys: BookKey | EntryKey) -> Sequence[Any]:
         self.calls["read"] += 1
         for key in keys:
             if isinstance(key, AccountKey):
                 self.accounts_read.add(key.account_id)
                 if key.account_id in self._poison:
                     raise ValueError(f"{key.account_id} is not an account")
-        found: Sequence[Any] = self._store.read(*keys)  # type: ignore[arg-type]  # one kind at a time, as it was asked
+        found: Sequence[Any] = self._store.read(*keys)
         return found
 
     def commit(self, posting: Posting) -> None:
@@ -77,7 +77,7 @@ def steps(seconds: float) -> Callable[[], float]:
 def ledger(store: Ledger, account_id: str = "acme") -> list[tuple[EntryKind, datetime, int, int]]:
     """The account's entries in time, and proof that they hold."""
     assert audit(store, account_id).problems == ()
-    entries: Sequence[Entry] = store.entries(Span(account_id), limit=1_000, newest_first=False)
+    entries: Sequence[AnyEntry] = store.entries(Span(account_id), limit=1_000, newest_first=False)
     return [(entry.kind, entry.at, entry.credits, entry.remaining) for entry in entries]
 
 

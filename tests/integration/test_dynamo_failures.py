@@ -26,7 +26,8 @@ def store_at(endpoint: str, **constants: float) -> DynamoStore:
         for name, value in constants.items():
             patched.setattr(tables, name, value)
         connection = tables.connect(region="us-east-1", endpoint_url=endpoint)
-    return DynamoStore(tables.bind_tables(connection, accounts="accounts", entries="entries"))
+    names = {"accounts": "accounts", "holds": "holds", "members": "members", "entries": "entries"}
+    return DynamoStore(tables.bind_tables(connection, **names))
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +51,7 @@ def retrying_store(dynamodb: ScriptedDynamoDB) -> DynamoStore:
 def a_posting() -> Posting:
     """One entry and one book: two items of a transaction."""
     receipt = opened(MemoryStore())
-    return Posting((replace(receipt.account, version=0),), receipt.entries)
+    return Posting((replace(receipt.book, version=0),), receipt.entries)
 
 
 Operation = Callable[[DynamoStore], object]

@@ -92,7 +92,7 @@ def test_a_replay_hears_the_first_receipt_however_much_has_happened_since(store:
     again = charged(store, "k1", messages(3), at=NOON + timedelta(days=400))
 
     assert records(again) == records(first)
-    assert state_to_record(again.account) == state_to_record(first.account)
+    assert state_to_record(again.book) == state_to_record(first.book)
     assert again.replayed is True
     assert remaining(store) == 1197
 
@@ -142,7 +142,7 @@ def test_a_batch_comes_back_with_all_its_lines_in_their_order(store: Ledger) -> 
     ]
     assert [-entry.credits for entry in first.entries] == [1, 20, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]
     assert records(again) == records(first)
-    assert again.account.remaining == first.account.remaining == 269
+    assert again.book.remaining == first.book.remaining == 269
     assert again.replayed is True
 
 
@@ -174,7 +174,7 @@ def test_a_decision_without_entries_commits_nothing(store: Ledger) -> None:
     receipt = renewed(faulty, at=NOON + timedelta(days=1))
 
     assert receipt.entries == ()
-    assert receipt.account.remaining == 300
+    assert receipt.book.remaining == 300
     assert faulty.commits == 0
     assert ledger_keys(store) == ["opened", "allocation#2026-11-23T12:00:00.000Z#0"]
 
@@ -298,7 +298,7 @@ def test_a_decision_over_two_books_of_which_one_moves_meanwhile_changes_each_onc
     receipt = charged_together(faulty, "k1", "acme", "globex", patience=FakeTime().patience)
 
     assert receipt.replayed is False
-    assert receipt.account.account_id == "acme"
+    assert receipt.book.account_id == "acme"
     assert (remaining(store, "acme"), remaining(store, "globex")) == (299, 199)
 
 
@@ -362,7 +362,7 @@ def test_of_two_that_renew_at_once_the_second_finds_the_new_period_and_gives_not
     receipt = renewed(faulty, at=in_january, patience=FakeTime().patience)
 
     assert receipt.entries == ()
-    assert receipt.account.remaining == 300
+    assert receipt.book.remaining == 300
     assert ledger_keys(store)[-1] == "allocation#2026-11-23T12:00:00.000Z#1"
     assert remaining(store) == 300
 

@@ -212,7 +212,7 @@ def test_what_may_be_sent_again_says_when(
     def giving_up(*_: object, **__: object) -> None:
         raise error(retry_after_seconds=1)
 
-    monkeypatch.setattr(module.Stage, "post", giving_up)
+    monkeypatch.setattr(module.Stage, "spend", giving_up)
     answer = stack.charged(path, "k1")
 
     assert (answer.status, answer.body["code"], answer.body["retry_after"]) == (status, code, 1)
@@ -227,7 +227,7 @@ def test_a_fault_of_ours_is_a_problem_that_says_nothing_of_its_cause(
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("the secret cause")
 
-    monkeypatch.setattr(stack.functions.module("charges").Stage, "post", broken)
+    monkeypatch.setattr(stack.functions.module("charges").Stage, "spend", broken)
     answer = stack.charged(path, "k1")
 
     assert answer.status == 500

@@ -12,7 +12,7 @@ import pytest
 from pynamodb.connection import Connection
 
 from credits.domain.charge import Usage
-from credits.domain.entry import Entry
+from credits.domain.entry import AnyEntry
 from credits.ledger.memory import MemoryStore
 from credits.ledger.store import Place, Span, moment, place
 from credits.ledger.tables import create_missing
@@ -59,7 +59,7 @@ def ledger() -> MemoryStore:
     return store
 
 
-def written(store: MemoryStore, account_id: str = "acme") -> list[Entry]:
+def written(store: MemoryStore, account_id: str = "acme") -> list[AnyEntry]:
     return list(store.entries(Span(account_id), limit=100_000, newest_first=False))
 
 
@@ -148,7 +148,7 @@ class Lagging(MemoryStore):
 
     def entries(
         self, span: Span, *, limit: int, newest_first: bool = True, beyond: Place | None = None
-    ) -> Sequence[Entry]:
+    ) -> Sequence[AnyEntry]:
         rows = self.ledger.entries(span, limit=limit, newest_first=newest_first, beyond=beyond)
         return [entry for entry in rows if entry.seq not in self.unheard]
 
@@ -399,11 +399,11 @@ class Crashing:
             raise Crash
 
 
-def delivered(entries: Sequence[Entry], dice: random.Random) -> Iterator[list[Entry]]:
+def delivered(entries: Sequence[AnyEntry], dice: random.Random) -> Iterator[list[AnyEntry]]:
     """Batches as a stream may deliver them: of any size, some of them again and in part, one commit's lines in any
     order."""
-    shuffled: list[Entry] = []
-    commits: dict[tuple[str, str], list[Entry]] = {}
+    shuffled: list[AnyEntry] = []
+    commits: dict[tuple[str, str], list[AnyEntry]] = {}
     for entry in entries:
         commits.setdefault((entry.book_id, entry.key.partition("#0")[0].partition("#1")[0]), []).append(entry)
     for commit in commits.values():
@@ -415,7 +415,7 @@ def delivered(entries: Sequence[Entry], dice: random.Random) -> Iterator[list[En
         begin += size
 
 
-def ledgers_sums(entries: Sequence[Entry], *names: str) -> Mapping[tuple[Any, ...], int]:
+def ledgers_sums(entries: Sequence[AnyEntry], *names: str) -> Mapping[tuple[Any, ...], int]:
     """The credits that the ledger itself says were spent, by some of its fields."""
     sums: dict[tuple[Any, ...], int] = {}
     for entry in entries:
@@ -424,7 +424,7 @@ def ledgers_sums(entries: Sequence[Entry], *names: str) -> Mapping[tuple[Any, ..
     return sums
 
 
-def runs_in(entries: Sequence[Entry]) -> int:
+def runs_in(entries: Sequence[AnyEntry]) -> int:
     """How many messages came more than a minute after the one before of their thread and day, says the ledger."""
     last: dict[tuple[Any, ...], Any] = {}
     runs = 0

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from credits.domain.charge import Usage
-from credits.domain.entry import Entry, EntryKind
+from credits.domain.entry import AnyEntry, EntryKind
 from credits.errors import AccountNotFound, ChargeNotFound, InvalidRequest
 from credits.ledger.memory import MemoryStore
 from credits.ledger.read import (
@@ -271,7 +271,7 @@ def test_a_page_with_every_kind_reads_one_row_more_than_it_shows() -> None:
     class Counting(MemoryStore):
         def entries(
             self, span: Span, *, limit: int, newest_first: bool = True, beyond: Place | None = None
-        ) -> Sequence[Entry]:
+        ) -> Sequence[AnyEntry]:
             read.append(limit)
             return super().entries(span, limit=limit, newest_first=newest_first, beyond=beyond)
 

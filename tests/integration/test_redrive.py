@@ -116,6 +116,8 @@ def operator(
     with tables_of_one_test(local_connection) as tables:
         monkeypatch.setenv("AWS_REGION", "us-east-1")
         monkeypatch.setenv("ACCOUNTS_TABLE", tables.accounts.Meta.table_name)
+        monkeypatch.setenv("HOLDS_TABLE", tables.holds.Meta.table_name)
+        monkeypatch.setenv("MEMBERS_TABLE", tables.members.Meta.table_name)
         monkeypatch.setenv("ENTRIES_TABLE", tables.entries.Meta.table_name)
         yield Operator(DynamoStore(tables), tables.entries.Meta.table_name, monkeypatch)
 

@@ -73,6 +73,8 @@ def renewals(moto_connection: Connection, monkeypatch: pytest.MonkeyPatch) -> It
         functions = Functions(
             {
                 "ACCOUNTS_TABLE": tables.accounts.Meta.table_name,
+                "HOLDS_TABLE": tables.holds.Meta.table_name,
+                "MEMBERS_TABLE": tables.members.Meta.table_name,
                 "ENTRIES_TABLE": tables.entries.Meta.table_name,
                 "KEYS_TABLE": "keys",
                 "UPGRADE_URL": "https://infuseos.example/upgrade",
@@ -121,12 +123,13 @@ def poisoned(renewals: Renewals, account_id: str) -> None:
 # The schedule
 
 
-def test_the_schedule_sends_a_message_for_each_shard(renewals: Renewals) -> None:
+def test_the_schedule_sends_a_message_for_each_kind_of_book_and_each_shard(renewals: Renewals) -> None:
     assert renewals.invoke(event("renewals.schedule")) is None
 
-    sent = sorted(renewals.messages(), key=lambda body: str(body["shard"]))
+    sent = sorted(renewals.messages(), key=lambda body: (str(body["kind"]), str(body["shard"])))
     assert sent == [
-        {"kind": "account", "shard": name, "beyond": None}
+        {"kind": kind, "shard": name, "beyond": None}
+        for kind in ("account", "hold")
         for name in ["00", "01", "02", "03", "04", "05", "06", "07", "08", "09", "10", "11", "12", "13", "14", "15"]
     ]
 

@@ -1,16 +1,29 @@
 """The contract of the store: one suite for the store in memory, for DynamoDB as moto has it, and for DynamoDB Local."""
 
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import MISSING, fields, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from credits.domain.account import Account, CreditWarning, PendingChange, Standing
-from credits.domain.entry import ChangeStatus, Entry, EntryKind, PlanChange
+from credits.domain.entry import ChangeStatus, Corrected, Entry, EntryKind, PlanChange
 from credits.domain.grant import Draw, Grant, GrantKind
+from credits.domain.hold import Hold, HoldStatus
 from credits.domain.journal import Posting
-from credits.ledger.store import AccountKey, Cancelled, Due, EntryKey, Ledger, Span, due_shard, place
+from credits.domain.member import Member
+from credits.ledger.store import (
+    AccountKey,
+    Cancelled,
+    Due,
+    EntryKey,
+    HoldKey,
+    Ledger,
+    MemberKey,
+    Span,
+    due_shard,
+    place,
+)
 from tests.moves import NOON
 
 PLAIN = Account(account_id="acme", opened_at=NOON, plan="free", anchor=NOON, at=NOON, seq=1, head="h1")
@@ -34,10 +47,45 @@ FULL = Account(
     free_through=4,
     knowledge_words=123_456,
     workflows=9,
+    members=2,
     warned=CreditWarning.LOW,
     at=NOON,
     seq=17,
     head="0123abcd",
+)
+
+
+HOLD = Hold(
+    account_id="acme",
+    hold_id="run-1",
+    opened_at=NOON - timedelta(minutes=5),
+    expires_at=NOON + timedelta(hours=1),
+    plan="pro",
+    member_id="ann",
+    conversation_id="chat",
+    description="research",
+    status=HoldStatus.CLOSED,
+    grants=(Grant("g2", GrantKind.ALLOCATION, 20, 13, expires_at=NOON),),
+    credits=20,
+    captured=7,
+    counted=20,
+    counted_from=NOON - timedelta(days=3),
+    at=NOON,
+    seq=2,
+    head="h2",
+)
+
+MEMBER = Member(
+    account_id="acme",
+    member_id="ann",
+    joined_at=NOON - timedelta(days=9),
+    credit_cap=100,
+    used=20,
+    counted_from=NOON - timedelta(days=3),
+    removed=True,
+    at=NOON,
+    seq=1,
+    head="h1",
 )
 
 
@@ -146,10 +194,15 @@ def test_every_field_of_an_entry_comes_back_as_it_was(store: Ledger) -> None:
         conversation_id="chat@1:2",
         conversation_title="Заметки 📒",
         member_id="m-1",
+        hold_id="run-1",
         model="gpt-5.1",
         tool="gmail.search",
         description="naïve “quotes” #1",
         change=PlanChange("team", 3, "pro", 1, datetime(2026, 12, 31, 8, 30, tzinfo=UTC), ChangeStatus.PENDING),
+        corrects=Corrected("acme#hold#run-0", "c#k0", datetime(2026, 11, 22, 8, 30, tzinfo=UTC)),
+        member_used=17,
+        by="ops@infuseos",
+        forced=True,
         after=replace(FULL, head="h17"),
         catalog_version="2026-11-23",
         lines=50,
@@ -165,6 +218,126 @@ def test_every_field_of_an_entry_comes_back_as_it_was(store: Ledger) -> None:
     assert list(store.read(EntryKey("acme", "c#k1#49"))) == [full]
     assert list(store.entries(Span("acme"), limit=1)) == [full]
     assert list(store.entries(Span("acme", "chat@1:2"), limit=1)) == [full]
+
+
+def test_every_field_of_a_hold_comes_back_as_it_was(store: Ledger) -> None:
+    for each in fields(Hold):
+        if each.default is not MISSING and each.name != "version":
+            assert getattr(HOLD, each.name) != each.default, f"{each.name} needs a value here that is not its usual one"
+
+    store.commit(Posting((PLAIN, HOLD), ()))
+
+    assert list(store.read(HoldKey("acme", "run-1"))) == [replace(HOLD, version=1)]
+
+
+def test_every_field_of_a_member_comes_back_as_it_was(store: Ledger) -> None:
+    for each in fields(Member):
+        if each.default is not MISSING and each.name != "version":
+            assert getattr(MEMBER, each.name) != each.default, f"{each.name} needs a value that is not its usual one"
+
+    store.commit(Posting((PLAIN, MEMBER), ()))
+
+    assert list(store.read(MemberKey("acme", "ann"))) == [replace(MEMBER, version=1)]
+
+
+def test_an_entry_of_a_hold_comes_back_with_the_hold_as_it_left_it(store: Ledger) -> None:
+    after = replace(HOLD, head="h3", at=NOON, seq=3)
+    captured = replace(in_conversation("chat", 3, 0), book_id="acme#hold#run-1", hold_id="run-1")
+    captured = replace(captured, kind=EntryKind.CAPTURE, after=after, hash="h3")  # type: ignore[arg-type]
+
+    store.commit(Posting((HOLD,), (captured,)))
+
+    assert list(store.read(EntryKey("acme#hold#run-1", "c#k3"))) == [captured]
+    assert list(store.entries(Span("acme", "chat"), limit=10)) == [captured]
+    assert list(store.read(EntryKey("acme", "c#k3"))) == [None]
+
+
+def test_books_and_entries_of_every_kind_are_read_at_once_in_the_order_they_were_asked_for(store: Ledger) -> None:
+    store.commit(Posting((PLAIN, HOLD, MEMBER), (entry(),)))
+
+    found = store.read(
+        MemberKey("acme", "ann"),
+        HoldKey("acme", "nobody"),
+        EntryKey("acme", "c#k1"),
+        AccountKey("acme"),
+        MemberKey("acme", "bob"),
+        HoldKey("acme", "run-1"),
+    )
+
+    assert list(found) == [
+        replace(MEMBER, version=1),
+        None,
+        entry(),
+        replace(PLAIN, version=1),
+        None,
+        replace(HOLD, version=1),
+    ]
+
+
+def test_a_hold_or_a_member_that_has_moved_cancels_the_commit_and_is_handed_back(store: Ledger) -> None:
+    store.commit(Posting((PLAIN, HOLD, MEMBER), ()))
+
+    with pytest.raises(Cancelled) as cancelled:
+        store.commit(Posting((replace(PLAIN, version=1), HOLD, replace(MEMBER, version=7)), (entry(),)))
+
+    assert cancelled.value.books == {
+        "acme#hold#run-1": replace(HOLD, version=1),
+        "acme#member#ann": replace(MEMBER, version=1),
+    }
+    assert list(store.read(EntryKey("acme", "c#k1"))) == [None]
+
+
+# Holds and members of an account
+
+
+def hold(hold_id: str, minutes: int, account_id: str = "acme") -> Hold:
+    return replace(
+        HOLD,
+        account_id=account_id,
+        hold_id=hold_id,
+        status=HoldStatus.OPEN,
+        expires_at=NOON + timedelta(minutes=minutes),
+    )
+
+
+def test_the_open_holds_of_an_account_are_found_by_pages_the_soonest_to_expire_first(store: Ledger) -> None:
+    store.commit(Posting((hold("c", 3), hold("a", 1), hold("b", 2), hold("other", 1, "globex")), ()))
+
+    first = store.open_holds("acme", limit=2)
+    second = store.open_holds("acme", limit=2, beyond=first[-1])
+
+    assert ids(first) == ["acme#hold#a", "acme#hold#b"]
+    assert ids(second) == ["acme#hold#c"]
+    assert ids(store.open_holds("acme", limit=9, until=NOON + timedelta(minutes=2))) == ["acme#hold#a", "acme#hold#b"]
+
+
+def test_a_hold_that_is_over_waits_nowhere(store: Ledger) -> None:
+    store.commit(Posting((hold("a", 1),), ()))
+    shard = due_shard("acme#hold#a")
+    assert ids(store.due_holds(shard, until=NOON + timedelta(minutes=1), limit=9)) == ["acme#hold#a"]
+    assert ids(store.due_holds(shard, until=NOON + timedelta(seconds=59), limit=9)) == []
+
+    store.commit(Posting((replace(hold("a", 1), version=1, status=HoldStatus.CLOSED),), ()))
+
+    assert ids(store.open_holds("acme", limit=9)) == []
+    assert ids(store.due_holds(shard, until=NOON + timedelta(days=1), limit=9)) == []
+
+
+def test_due_holds_and_due_accounts_are_not_mixed(store: Ledger) -> None:
+    written(store, account=waiting("a6", 1))
+
+    assert ids(store.due_holds("00", until=NOON + timedelta(days=1), limit=10)) == []
+
+
+def test_the_members_of_an_account_are_found_by_pages_in_the_order_of_their_ids(store: Ledger) -> None:
+    members = [replace(MEMBER, member_id=name) for name in ("cem", "ann", "bob")]
+    store.commit(Posting((*members, replace(MEMBER, account_id="globex")), ()))
+
+    first = store.members("acme", limit=2)
+    second = store.members("acme", limit=2, beyond=first[-1].member_id)
+
+    assert [member.member_id for member in (*first, *second)] == ["ann", "bob", "cem"]
+    assert list(first) == [replace(MEMBER, member_id="ann", version=1), replace(MEMBER, member_id="bob", version=1)]
 
 
 def test_an_entry_without_its_optional_fields_comes_back_without_them(store: Ledger) -> None:

@@ -64,6 +64,8 @@ def made(monkeypatch: pytest.MonkeyPatch, *, livemode: str, webhook_secret: str 
     functions = Functions(
         {
             "ACCOUNTS_TABLE": "accounts",
+            "HOLDS_TABLE": "holds",
+            "MEMBERS_TABLE": "members",
             "ENTRIES_TABLE": "entries",
             "KEYS_TABLE": "keys",
             "UPGRADE_URL": "https://infuseos.example/upgrade",
@@ -222,6 +224,8 @@ print(any(name.startswith(("credits.catalog", "credits.ledger")) for name in sys
 def test_the_function_imports_neither_the_sdk_nor_what_else_it_does_not_need() -> None:
     settings = {
         "ACCOUNTS_TABLE": "accounts",
+        "HOLDS_TABLE": "holds",
+        "MEMBERS_TABLE": "members",
         "ENTRIES_TABLE": "entries",
         "KEYS_TABLE": "keys",
         "UPGRADE_URL": "https://infuseos.example/upgrade",

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from credits.domain.entry import Entry
+from credits.domain.entry import AnyEntry
 from credits.ledger.dynamo import DynamoStore, _entry_item
 from credits.ledger.store import Span
 from credits.usage.__main__ import main
@@ -16,7 +16,7 @@ from tests.integration.conftest import Stack
 Event = dict[str, Any]
 
 
-def event_of(entries: Sequence[Entry]) -> Event:
+def event_of(entries: Sequence[AnyEntry]) -> Event:
     """The entries as a stream delivers them; their sequence numbers are 9, 10, 11 … and 21 digits."""
     return {
         "Records": [
@@ -32,7 +32,7 @@ def project(stack: Stack, event: Event) -> list[str]:
     return [each["itemIdentifier"] for each in answered["batchItemFailures"]]
 
 
-def entries_of(stack: Stack, path: str) -> list[Entry]:
+def entries_of(stack: Stack, path: str) -> list[AnyEntry]:
     return list(DynamoStore(stack.tables).entries(Span(path.rpartition("/")[2]), limit=1_000, newest_first=False))
 
 
@@ -121,6 +121,8 @@ def test_the_command_rebuilds_an_account(
     path = stack.opened("acme")
     stack.charged(path, "k1", action="image_edit")
     monkeypatch.setenv("ACCOUNTS_TABLE", stack.tables.accounts.Meta.table_name)
+    monkeypatch.setenv("HOLDS_TABLE", stack.tables.holds.Meta.table_name)
+    monkeypatch.setenv("MEMBERS_TABLE", stack.tables.members.Meta.table_name)
     monkeypatch.setenv("ENTRIES_TABLE", stack.tables.entries.Meta.table_name)
     monkeypatch.setenv("USAGE_TABLE", stack.rollups.items.Meta.table_name)
 
@@ -133,4 +135,5 @@ def test_the_command_rebuilds_an_account(
 def test_the_command_says_which_tables_it_was_not_given(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["rebuild", "--account", "acme"])
-    assert "set ACCOUNTS_TABLE, ENTRIES_TABLE, USAGE_TABLE" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "set ACCOUNTS_TABLE, HOLDS_TABLE, MEMBERS_TABLE, ENTRIES_TABLE, USAGE_TABLE" in told

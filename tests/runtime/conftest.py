@@ -122,8 +122,10 @@ def _prepare(endpoint: str) -> tuple[str, Tables]:
     secrets.create_secret(Name="SessionSecret", SecretString="s" * 64)
     secrets.create_secret(Name="StripeSecret", SecretString='{"api_key": "sk_test_1", "webhook_secret": "whsec_1"}')
     connection = connect(region="us-east-1", endpoint_url=endpoint)
-    tables = bind_tables(connection, accounts="AccountsTable", entries="EntriesTable")
+    tables = bind_tables(
+        connection, accounts="AccountsTable", holds="HoldsTable", members="MembersTable", entries="EntriesTable"
+    )
     keys = bind(KeyItem, "KeysTable", connection)
     rollups, events = open_rollups(connection, "UsageTable"), open_events(connection, "StripeEventsTable")
-    create_missing([tables.accounts, tables.entries, keys, rollups.items, events.items])
+    create_missing([*tables.models, keys, rollups.items, events.items])
     return Keys(keys).create(name="runtime test", scopes=Scope, account_id=None, now=clock.now()).secret, tables

@@ -11,6 +11,7 @@ import pytest
 
 from credits.catalog import Catalog
 from credits.domain.account import Account
+from credits.domain.book import Book
 from credits.domain.entry import EntryKind
 from credits.domain.grant import GrantKind
 from credits.domain.journal import Posting
@@ -63,8 +64,8 @@ class Forgetful(MemoryStore):
         books = tuple(replace(book, version=self._version(book)) for book in posting.books)
         super().commit(Posting(books, posting.entries))
 
-    def _version(self, book: Account) -> int:
-        has = self._accounts.get(book.book_id)
+    def _version(self, book: Book) -> int:
+        has = self._books.get(book.book_id)
         return has.version if has else 0
 
 

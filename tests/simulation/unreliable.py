@@ -14,10 +14,11 @@ from datetime import datetime
 from typing import Any, Final
 
 from credits.domain.account import Account
-from credits.domain.entry import Entry
+from credits.domain.entry import AnyEntry
 from credits.domain.journal import Posting
+from credits.domain.member import Member
 from credits.ledger.memory import MemoryStore
-from credits.ledger.store import AccountKey, Collided, Due, EntryKey, Place, Span, Throttled, Unanswered
+from credits.ledger.store import BookKey, Collided, Due, EntryKey, Place, Span, Throttled, Unanswered
 
 Odds = Mapping[str, float]
 
@@ -73,11 +74,11 @@ class Unreliable:
         self._in_flight = in_flight
         self._reads, self._commits = (STORM, STORM) if in_a_storm else (READS, COMMITS)
 
-    def read(self, *keys: AccountKey | EntryKey) -> Sequence[Any]:
+    def read(self, *keys: BookKey | EntryKey) -> Sequence[Any]:
         """See `Store.read`."""
         self._before_reading()
         for key in keys:
-            if isinstance(key, AccountKey):
+            if not isinstance(key, EntryKey):
                 self._saw(key.account_id)
         return self._truth.read(*keys)
 
@@ -102,7 +103,7 @@ class Unreliable:
 
     def entries(
         self, span: Span, *, limit: int, newest_first: bool = True, beyond: Place | None = None
-    ) -> Sequence[Entry]:
+    ) -> Sequence[AnyEntry]:
         """See `History.entries`."""
         self._before_reading()
         return self._truth.entries(span, limit=limit, newest_first=newest_first, beyond=beyond)
@@ -116,6 +117,23 @@ class Unreliable:
         """See `History.due`."""
         self._before_reading()
         return self._truth.due(shard, until=until, limit=limit, beyond=beyond)
+
+    def due_holds(self, shard: str, *, until: datetime, limit: int, beyond: Due | None = None) -> Sequence[Due]:
+        """See `History.due_holds`."""
+        self._before_reading()
+        return self._truth.due_holds(shard, until=until, limit=limit, beyond=beyond)
+
+    def open_holds(
+        self, account_id: str, *, limit: int, until: datetime | None = None, beyond: Due | None = None
+    ) -> Sequence[Due]:
+        """See `History.open_holds`."""
+        self._before_reading()
+        return self._truth.open_holds(account_id, limit=limit, until=until, beyond=beyond)
+
+    def members(self, account_id: str, *, limit: int, beyond: str | None = None) -> Sequence[Member]:
+        """See `History.members`."""
+        self._before_reading()
+        return self._truth.members(account_id, limit=limit, beyond=beyond)
 
     def _before_reading(self) -> None:
         match fate := self._fate(self._reads):

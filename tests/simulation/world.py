@@ -15,7 +15,7 @@ from hashlib import sha256
 from random import Random
 from typing import Any
 
-from credits.domain.entry import Entry
+from credits.domain.entry import AnyEntry
 from credits.domain.grant import GrantKind
 from credits.domain.instant import floor
 from credits.domain.journal import Posting
@@ -546,6 +546,6 @@ class World:
             yield account
 
 
-def _line(entry: Entry) -> Line:
+def _line(entry: AnyEntry) -> Line:
     alert = entry.alert and entry.alert.value
     return Line(entry.kind.value, entry.at, entry.credits, entry.remaining, entry.total, alert)

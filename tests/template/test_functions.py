@@ -24,6 +24,7 @@ from tests.template.document import (
 )
 
 FOLDERS = sorted(app.parent.name for app in ROOT.glob("functions/*/app.py"))
+LEDGER = ("AccountsTable", "HoldsTable", "MembersTable", "EntriesTable")
 OF_THE_API = sorted({route.function.name for route in load().routes})
 EVENTS = sorted(ROOT.glob("events/*.json"))
 REQUESTS = [event for event in EVENTS if event.name.split(".")[0] in OF_THE_API]
@@ -67,16 +68,12 @@ def test_only_functions_that_post_may_write_the_ledger() -> None:
         (function, table)
         for function in FOLDERS
         for action, table in permissions(function)
-        if table in {"AccountsTable", "EntriesTable"}
-        and action not in {"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query"}
+        if table in LEDGER and action not in {"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query"}
     }
     assert writers == {
         ("accounts", "AccountsTable"),
         ("accounts", "EntriesTable"),
-        ("charges", "AccountsTable"),
-        ("charges", "EntriesTable"),
-        ("renewals", "AccountsTable"),
-        ("renewals", "EntriesTable"),
+        *((name, table) for name in ("charges", "renewals") for table in LEDGER),
         ("stripe_sync", "AccountsTable"),
         ("stripe_sync", "EntriesTable"),
     }

@@ -9,7 +9,7 @@ from moto import mock_aws
 from pynamodb.models import Model
 
 from credits.access.keys import KeyItem
-from credits.ledger.tables import AccountItem, EntryItem, bind, connect, create_missing
+from credits.ledger.tables import AccountItem, EntryItem, HoldItem, MemberItem, bind, connect, create_missing
 from credits.payments.tables import StripeEventItem
 from credits.usage.tables import UsageItem
 from tests.template.document import document, resources
@@ -17,7 +17,9 @@ from tests.template.document import document, resources
 MODELS: dict[str, type[Model]] = {
     "AccountsTable": AccountItem,
     "EntriesTable": EntryItem,
+    "HoldsTable": HoldItem,
     "KeysTable": KeyItem,
+    "MembersTable": MemberItem,
     "StripeEventsTable": StripeEventItem,
     "UsageTable": UsageItem,
 }
@@ -63,7 +65,9 @@ def test_tables_that_hold_money_outlive_their_stack() -> None:
     assert kept == {
         "AccountsTable": ("RetainExceptOnCreate", "Retain"),
         "EntriesTable": ("RetainExceptOnCreate", "Retain"),
+        "HoldsTable": ("RetainExceptOnCreate", "Retain"),
         "KeysTable": ("Delete", "Retain"),
+        "MembersTable": ("RetainExceptOnCreate", "Retain"),
         "StripeEventsTable": ("Delete", "Retain"),
         "UsageTable": ("Delete", "Delete"),
     }

@@ -20,13 +20,22 @@ class Settings:
 
     endpoint: str
     accounts: str
+    holds: str
+    members: str
     entries: str
 
 
 def work(requests: "Connection[Any, Any]", settings: Settings) -> None:
     """Serve one request after the other until the caller is gone."""
     connection = connect(region="us-east-1", endpoint_url=settings.endpoint)
-    store = DynamoStore(bind_tables(connection, accounts=settings.accounts, entries=settings.entries))
+    tables = bind_tables(
+        connection,
+        accounts=settings.accounts,
+        holds=settings.holds,
+        members=settings.members,
+        entries=settings.entries,
+    )
+    store = DynamoStore(tables)
     while True:
         try:
             charge = requests.recv()

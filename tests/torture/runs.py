@@ -64,7 +64,7 @@ def torture_ledger(
         for name in names:
             opened(store, name)
         with lossy_proxy(endpoint, share=faults.lost_share, seed=faults.seed) as (url, proxy):
-            settings = ours.Settings(url, tables.accounts.Meta.table_name, tables.entries.Meta.table_name)
+            settings = ours.Settings(url, *(model.Meta.table_name for model in tables.models))
             outcome = _call(ours.work, settings, charges, faults, told)
         found: dict[Charge, int] = dict.fromkeys(charges, 0)
         for name in names:
@@ -124,13 +124,19 @@ def _report(name: str, charges: list[Charge], charged: int, outcome: Outcome, lo
 def _ledger(endpoint: str) -> Iterator[tuple[DynamoStore, Tables]]:
     connection = connect(region="us-east-1", endpoint_url=endpoint)
     run = uuid4().hex
-    tables = bind_tables(connection, accounts=f"accounts-{run}", entries=f"entries-{run}")
-    create_missing([tables.accounts, tables.entries])
+    tables = bind_tables(
+        connection,
+        accounts=f"accounts-{run}",
+        holds=f"holds-{run}",
+        members=f"members-{run}",
+        entries=f"entries-{run}",
+    )
+    create_missing(tables.models)
     try:
         yield DynamoStore(tables), tables
     finally:
-        tables.accounts.delete_table()
-        tables.entries.delete_table()
+        for model in tables.models:
+            model.delete_table()
 
 
 def _table(dynamodb: Any, name: str, key: str) -> str:

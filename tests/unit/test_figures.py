@@ -98,7 +98,7 @@ def test_the_book_is_next_due_when_its_days_of_grace_end() -> None:
     )
     assert account.due_at() == utc("2026-01-17")
 
-    after = renewal(account, CATALOG, now=utc("2026-01-17")).books[0]
+    after = renewal(account, CATALOG, now=utc("2026-01-17")).account
 
     assert (after.remaining, after.frozen) == (0, 300)
     assert after.due_at() == utc("2026-02-10 09:00")

@@ -22,8 +22,8 @@ def message(account: Account, *, model: str | None = None, now: datetime = NOW) 
 def test_free_may_use_gpt_5_1_and_no_model_at_all() -> None:
     account = free_account(allocation(300))
 
-    assert message(account, model="gpt-5.1").books[0].remaining == 299
-    assert message(account).books[0].remaining == 299
+    assert message(account, model="gpt-5.1").entries[-1].remaining == 299
+    assert message(account).entries[-1].remaining == 299
 
 
 def test_any_other_model_is_outside_free_and_the_refusal_names_the_plans_that_have_it() -> None:
@@ -40,7 +40,7 @@ def test_any_other_model_is_outside_free_and_the_refusal_names_the_plans_that_ha
 def test_the_other_plans_may_use_every_model_those_of_tomorrow_included(plan: str) -> None:
     account = replace(free_account(allocation(300)), plan=plan)
 
-    assert message(account, model="a-model-of-tomorrow").books[0].remaining == 299
+    assert message(account, model="a-model-of-tomorrow").entries[-1].remaining == 299
 
 
 def test_an_action_that_a_plan_excludes_is_refused_with_the_plans_that_have_it() -> None:
@@ -102,7 +102,7 @@ def test_every_standing_has_its_line_in_the_table_above() -> None:
 def test_past_due_spends_until_the_instant_grace_ends() -> None:
     account = replace(free_account(allocation(300)), standing=Standing.PAST_DUE, grace_ends_at=utc("2026-01-17"))
 
-    assert message(account, now=utc("2026-01-16 23:59:59.999")).books[0].remaining == 299
+    assert message(account, now=utc("2026-01-16 23:59:59.999")).entries[-1].remaining == 299
     with pytest.raises(PaymentRequired) as refusal:
         message(account, now=utc("2026-01-17"))
     assert refusal.value.fields == {"standing": "past_due"}

@@ -19,8 +19,6 @@ from credits.domain.cycle import period, period_at
 from credits.domain.entry import Entry
 from credits.domain.give import give
 from credits.domain.grant import Grant, GrantKind, burn
-from credits.domain.journal import seal
-from credits.domain.open import open_account
 from credits.domain.record import entry_from_record, entry_to_record
 from credits.domain.renew import as_of, renewal
 from credits.domain.subscribe import change_plan
@@ -155,10 +153,8 @@ type Step = Wait | Charge | Spend | Give | Move | Renew
 
 def lived(opened_at: datetime, life: Sequence[Step]) -> tuple[Book, list[tuple[Entry, ...]]]:
     """The book after such a life, and the commits it was made of. What is refused writes nothing."""
-    posting = seal(open_account(None, CATALOG, now=opened_at, account_id="acme"), "opened", None)
-    book = Book(posting.books[0])
-    book.entries += posting.entries
-    commits = [posting.entries]
+    book = Book.opened(opened_at)
+    commits = [tuple(book.entries)]
     now = opened_at
     for step in life:
         written = len(book.entries)

@@ -10,15 +10,23 @@
     ├── PaymentFailed                 402 payment_failed
     ├── InsufficientCredits           402 insufficient_credits
     │   └── CreditsExhausted          402 credits_exhausted
+    ├── HoldExhausted                 402 hold_exhausted
+    ├── MemberCapReached              402 member_cap_reached
     ├── Forbidden                     403 forbidden
     ├── NotInPlan                     403 not_in_plan
+    ├── LimitReached                  403 limit_reached
     ├── NotFound                      404 not_found
     │   ├── AccountNotFound           404 account_not_found
     │   ├── ChargeNotFound            404 charge_not_found
-    │   └── ConversationNotFound      404 conversation_not_found
+    │   ├── ConversationNotFound      404 conversation_not_found
+    │   ├── HoldNotFound              404 hold_not_found
+    │   └── MemberNotFound            404 member_not_found
     ├── Conflict                      409 conflict
     │   ├── IdempotencyKeyReused      409 idempotency_key_reused
     │   ├── TooManyGrants             409 too_many_grants
+    │   ├── HoldClosed                409 hold_closed
+    │   ├── AlreadyRefunded           409 already_refunded
+    │   ├── NotRefundable             409 not_refundable
     │   ├── ManagedByStripe           409 managed_by_stripe
     │   └── NotSubscribed             409 not_subscribed
     ├── PayloadTooLarge               413 payload_too_large
@@ -131,19 +139,20 @@ class PaymentFailed(CreditsError):
 
 
 class InsufficientCredits(CreditsError):
-    """The balance is above zero and does not cover the charge. Nothing was written."""
+    """The balance is above zero and does not cover the charge. Nothing was written. `held` are credits in holds."""
 
     code = "insufficient_credits"
     http_status = 402
     title = "Not enough credits"
 
-    def __init__(self, *, required: int, remaining: int, resets_at: datetime) -> None:
+    def __init__(self, *, required: int, remaining: int, resets_at: datetime, held: int | None = None) -> None:
         super().__init__(
             f"Credits needed: {required}, left: {remaining}. Wait for the reset on {resets_at:%-d %B %Y}, "
             "upgrade the plan or buy a pack.",
             required=required,
             remaining=remaining,
             resets_at=resets_at,
+            **({"held": held} if held else {}),
         )
 
 
@@ -152,6 +161,41 @@ class CreditsExhausted(InsufficientCredits):
 
     code = "credits_exhausted"
     title = "Credits exhausted"
+
+
+class HoldExhausted(CreditsError):
+    """The hold does not cover the capture. Nothing was written."""
+
+    code = "hold_exhausted"
+    http_status = 402
+    title = "The hold does not cover it"
+
+    def __init__(self, hold_id: str, *, required: int, remaining: int) -> None:
+        super().__init__(
+            f"Credits needed: {required}, left in the hold {hold_id}: {remaining}. Extend the hold, or charge instead.",
+            hold_id=hold_id,
+            required=required,
+            remaining=remaining,
+        )
+
+
+class MemberCapReached(CreditsError):
+    """It would take the member over the cap that the account set. Nothing was written."""
+
+    code = "member_cap_reached"
+    http_status = 402
+    title = "The member's cap is reached"
+
+    def __init__(self, member_id: str, *, credit_cap: int, used: int, required: int, resets_at: datetime) -> None:
+        super().__init__(
+            f"The member {member_id} has used {used} of {credit_cap} credits, and {required} more are needed. Wait for "
+            f"the reset on {resets_at:%-d %B %Y}, or have the cap raised.",
+            member_id=member_id,
+            credit_cap=credit_cap,
+            used=used,
+            required=required,
+            resets_at=resets_at,
+        )
 
 
 class Forbidden(CreditsError):
@@ -173,6 +217,27 @@ class NotInPlan(CreditsError):
         offer = f"Plans that have it: {', '.join(plans)}." if plans else "No plan has it."
         super().__init__(
             f"The {what} {name} is not part of the plan {plan}. {offer}", **{what: name}, plan=plan, plans=list(plans)
+        )
+
+
+class LimitReached(CreditsError):
+    """More of a meter than the plan allows; `plans` names the plans that allow it. Nothing was written."""
+
+    code = "limit_reached"
+    http_status = 403
+    title = "The plan's limit is reached"
+
+    def __init__(self, meter: str, *, used: int, limit: int, wanted: int, plan: str, plans: Sequence[str]) -> None:
+        offer = f"Plans that allow it: {', '.join(plans)}." if plans else "No plan allows it."
+        super().__init__(
+            f"The plan {plan} allows {limit:,} {meter.replace('_', ' ')}; {used:,} are used, and {wanted:,} were asked "
+            f"for. {offer}",
+            meter=meter,
+            used=used,
+            limit=limit,
+            wanted=wanted,
+            plan=plan,
+            plans=list(plans),
         )
 
 
@@ -220,6 +285,28 @@ class ConversationNotFound(NotFound):
         )
 
 
+class HoldNotFound(NotFound):
+    """The account has no hold under this id."""
+
+    code = "hold_not_found"
+    title = "No such hold"
+
+    def __init__(self, account_id: str, hold_id: str) -> None:
+        super().__init__(f"The account {account_id} has no hold {hold_id}.", account_id=account_id, hold_id=hold_id)
+
+
+class MemberNotFound(NotFound):
+    """The account has no member under this id."""
+
+    code = "member_not_found"
+    title = "No such member"
+
+    def __init__(self, account_id: str, member_id: str) -> None:
+        super().__init__(
+            f"The account {account_id} has no member {member_id}.", account_id=account_id, member_id=member_id
+        )
+
+
 class Conflict(CreditsError):
     """The request disagrees with what is already there."""
 
@@ -253,6 +340,41 @@ class TooManyGrants(Conflict):
             account_id=account_id,
             limit=limit,
         )
+
+
+class HoldClosed(Conflict):
+    """The hold is over: it was closed, or its time ran out. Nothing was written."""
+
+    code = "hold_closed"
+    title = "The hold is over"
+
+    def __init__(self, hold_id: str, *, status: str) -> None:
+        super().__init__(
+            f"The hold {hold_id} is {status}: open a new one, or charge instead.", hold_id=hold_id, status=status
+        )
+
+
+class AlreadyRefunded(Conflict):
+    """The charge was refunded before, by another request. A charge is refunded once."""
+
+    code = "already_refunded"
+    title = "This charge was refunded before"
+
+    def __init__(self, charge_id: str) -> None:
+        super().__init__(
+            f"The charge {charge_id} was refunded before. A charge is refunded once, whole or in part.",
+            charge_id=charge_id,
+        )
+
+
+class NotRefundable(Conflict):
+    """There is nothing to give back: it is a refund itself, or it was free."""
+
+    code = "not_refundable"
+    title = "This cannot be refunded"
+
+    def __init__(self, charge_id: str, reason: str) -> None:
+        super().__init__(f"{charge_id} {reason}.", charge_id=charge_id)
 
 
 class ManagedByStripe(Conflict):

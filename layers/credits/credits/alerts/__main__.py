@@ -1,7 +1,9 @@
 """Tell events that were not told, from a shell with AWS credentials, under the ids that they would have had.
 
-EVENT_BUS_NAME=… ACCOUNTS_TABLE=… ENTRIES_TABLE=… python -m credits.alerts redrive --queue-url https://sqs…
-EVENT_BUS_NAME=… ACCOUNTS_TABLE=… ENTRIES_TABLE=… python -m credits.alerts tell --account acme --from 2026-11-23T12:00Z
+With EVENT_BUS_NAME, ACCOUNTS_TABLE, HOLDS_TABLE, MEMBERS_TABLE and ENTRIES_TABLE in the environment:
+
+    python -m credits.alerts redrive --queue-url https://sqs…
+    python -m credits.alerts tell --account acme --from 2026-11-23T12:00Z
 """
 
 import argparse
@@ -11,7 +13,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from credits.alerts.bus import EventBus, tell_again
-from credits.domain.entry import Entry
+from credits.domain.entry import AnyEntry
 from credits.domain.instant import floor
 from credits.ledger.dead_letters import LATE, DeadLetters, NotALetter, NotHandled, handle_again
 from credits.ledger.dynamo import DynamoStore
@@ -19,7 +21,7 @@ from credits.ledger.read import in_time
 from credits.ledger.store import Span
 from credits.ledger.tables import bind_tables, connect
 
-SETTINGS = ("ACCOUNTS_TABLE", "ENTRIES_TABLE", "EVENT_BUS_NAME")
+SETTINGS = ("ACCOUNTS_TABLE", "HOLDS_TABLE", "MEMBERS_TABLE", "ENTRIES_TABLE", "EVENT_BUS_NAME")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -45,8 +47,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     absent = [name for name in SETTINGS if not os.environ.get(name)] + ([] if given.region else ["AWS_REGION"])
     if absent:
         parser.error(f"set {', '.join(absent)}")
-    accounts, entries, bus_name = (os.environ[name] for name in SETTINGS)
-    store = DynamoStore(bind_tables(connect(region=given.region), accounts=accounts, entries=entries))
+    accounts, holds, members, entries, bus_name = (os.environ[name] for name in SETTINGS)
+    connection = connect(region=given.region)
+    store = DynamoStore(bind_tables(connection, accounts=accounts, holds=holds, members=members, entries=entries))
     bus = EventBus(bus_name, region=given.region)
     if given.command == "redrive":
         letters = DeadLetters(given.queue_url, region=given.region)
@@ -57,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _redrive(letters: DeadLetters, store: DynamoStore, bus: EventBus, accounts: Sequence[str], late: timedelta) -> int:
     told = 0
 
-    def tell(entries: Sequence[Entry]) -> None:
+    def tell(entries: Sequence[AnyEntry]) -> None:
         nonlocal told
         told += tell_again(entries, bus)
 

@@ -14,7 +14,7 @@ from aws_lambda_powertools import Logger
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from credits.domain.entry import Entry
+from credits.domain.entry import AnyEntry
 from credits.domain.notice import Notice, notices
 from credits.ledger.dead_letters import NOT_AN_ENTRY, NotHandled
 from credits.ledger.dynamo import entry_from_image
@@ -107,7 +107,7 @@ def tell(records: Sequence[StreamRecord], bus: EventBus) -> str | None:
     return None
 
 
-def tell_again(entries: Sequence[Entry], bus: EventBus) -> int:
+def tell_again(entries: Sequence[AnyEntry], bus: EventBus) -> int:
     """Put on the bus what these entries have to tell, under the ids it had before. Returns how many notices it was.
 
     What the bus does not take is put again, `TRIES` times in all and after a pause; then NotHandled names the notice.

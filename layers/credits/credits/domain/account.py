@@ -65,6 +65,7 @@ class Account:
     - `paid_until` is how far beyond the current period the subscription is paid (a yearly one).
     - `owed` are credits that were spent before Stripe paid their time back: the next plan grant settles them.
     - `ticket` orders what was fetched from Stripe: nothing that was fetched earlier is applied any more.
+    - `members` is how many members it has had.
     - `warned` is the worst warning already sent since the balance was last above its line.
     - `seq`, `head` and `at` are those of the last entry; `version` counts commits and belongs to the store.
     """
@@ -88,6 +89,7 @@ class Account:
     free_through: int = -1
     knowledge_words: int = 0
     workflows: int = 0
+    members: int = 0
     warned: CreditWarning | None = None
     at: datetime
     seq: int = 0

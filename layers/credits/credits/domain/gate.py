@@ -23,9 +23,9 @@ def priced(catalog: Catalog, action_id: str, field: str) -> Action:
         raise InvalidRequest([(field, f"there is no action {action_id!r}; the catalog has {known}")]) from None
 
 
-def require_in_plan(account: Account, catalog: Catalog, action: Action, model: str | None) -> None:
-    """NotInPlan where the account's plan has not this action or not this model."""
-    plan = catalog.plans[account.plan]
+def require_in_plan(plan_id: str, catalog: Catalog, action: Action, model: str | None) -> None:
+    """NotInPlan where the plan has not this action or not this model."""
+    plan = catalog.plans[plan_id]
     if not plan.allows_action(action.id):
         raise NotInPlan("action", action.id, plan.id, catalog.plans_with_action(action.id))
     if model is not None and not plan.allows_model(model):

@@ -114,7 +114,14 @@ def burn_order(grants: Sequence[Grant]) -> list[Grant]:
 
 
 def burn(grants: Sequence[Grant], credits: int) -> tuple[tuple[Grant, ...], tuple[Draw, ...]]:
-    """The grants after `credits` were taken from them in burn order, and the draws. They must cover it."""
+    """The grants after `credits` were taken from them in burn order, and the draws. They must cover it. Emptied grants
+    are gone."""
+    after, draws = take(grants, credits)
+    return tuple(grant for grant in after if not grant.empty), draws
+
+
+def take(grants: Sequence[Grant], credits: int) -> tuple[tuple[Grant, ...], tuple[Draw, ...]]:
+    """The same, with the emptied grants left in."""
     left = credits
     taken: dict[str, int] = {}
     draws: list[Draw] = []
@@ -126,7 +133,15 @@ def burn(grants: Sequence[Grant], credits: int) -> tuple[tuple[Grant, ...], tupl
             left -= part
     if left:
         raise ValueError(f"{credits} credits are not in these grants: {left} are missing")
-    after = (
+    after = tuple(
         replace(grant, remaining=grant.remaining - taken[grant.id]) if grant.id in taken else grant for grant in grants
     )
-    return tuple(grant for grant in after if not grant.empty), tuple(draws)
+    return after, tuple(draws)
+
+
+def set_aside(grants: Sequence[Grant], credits: int) -> tuple[tuple[Grant, ...], tuple[Draw, ...]]:
+    """The grants after `credits` of them were held, taken in burn order, and the draws. They must cover it."""
+    after, draws = take(grants, credits)
+    moved = {draw.grant_id: -draw.credits for draw in draws}
+    held = tuple(replace(grant, held=grant.held + moved.get(grant.id, 0)) for grant in after)
+    return held, tuple(replace(draw, held=-draw.credits) for draw in draws)

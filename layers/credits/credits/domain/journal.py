@@ -1,14 +1,18 @@
-"""The journal: the entries one decision writes in one account's book, and the alerts they set off."""
+"""The journal: the entries one decision writes in one account's book, and the alerts they set off; and those it writes
+in the books beside it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from credits.catalog import Catalog
-from credits.domain.account import Account, CreditWarning, warning_at
-from credits.domain.entry import Entry, EntryKind, owns
+from credits.domain.account import GENESIS, Account, CreditWarning, warning_at
+from credits.domain.book import Book
+from credits.domain.entry import AnyEntry, Entry, EntryKind, owns
 from credits.domain.grant import Draw
+from credits.domain.hold import Hold
+from credits.domain.member import Member
 from credits.domain.record import chain_hash, entry_to_record
 
 
@@ -16,11 +20,17 @@ from credits.domain.record import chain_hash, entry_to_record
 class Posting:
     """What a decision comes to: the books after it, and the entries that explain the change, in their order.
 
-    No entries, no change: nothing is committed.
+    The first book owns the key. Entries of the account stand before those of a hold. No entries, no change: nothing is
+    committed.
     """
 
-    books: tuple[Account, ...]
-    entries: tuple[Entry, ...]
+    books: tuple[Book, ...]
+    entries: tuple[AnyEntry, ...]
+
+    @property
+    def account(self) -> Account:
+        """The account after it; StopIteration for a posting that leaves the account alone."""
+        return next(book for book in self.books if isinstance(book, Account))
 
 
 class Journal:
@@ -74,8 +84,8 @@ class Journal:
         )
         self.account = after
 
-    def posting(self) -> Posting:
-        """The decision, with its alert on the last entry."""
+    def posting(self, *beside: Book, entries: Sequence[Entry[Hold]] = ()) -> Posting:
+        """The decision, with its alert on the account's last entry; and the books beside the account, with theirs."""
         if not self._entries:
             return Posting((self.account,), ())
         account = self.account
@@ -83,22 +93,65 @@ class Journal:
         if warning and account.warned is not warning:
             account = replace(account, warned=warning)
             self._entries[-1] = replace(self._entries[-1], alert=warning, after=account)
-        return Posting((account,), tuple(self._entries))
+        return Posting((account, *beside), (*self._entries, *entries))
+
+
+def write_hold(
+    hold: Hold,
+    catalog: Catalog,
+    kind: EntryKind,
+    key: str,
+    at: datetime,
+    after: Hold,
+    draws: Sequence[Draw] = (),
+    **facts: Any,
+) -> Entry[Hold]:
+    """The entry that turns `hold` into `after`; the hold as it then stands is in the entry."""
+    after = replace(after, at=max(at, hold.at), seq=hold.seq + 1)
+    return Entry(
+        book_id=after.book_id,
+        account_id=after.account_id,
+        key=key,
+        kind=kind,
+        at=after.at,
+        seq=after.seq,
+        credits=sum(draw.credits for draw in draws),
+        draws=tuple(draws),
+        remaining=after.remaining,
+        total=after.credits,
+        hold_id=after.hold_id,
+        after=after,
+        catalog_version=catalog.version,
+        **facts,
+    )
 
 
 def seal(posting: Posting, key: str, fingerprint: str | None) -> Posting:
-    """Chain the entries to the books they belong to; those that `key` owns carry the request's fingerprint."""
+    """Chain the entries to the books they belong to; those that `key` owns carry the request's fingerprint.
+
+    A hold's chain starts from the account's entry that opened it. A member stands at the account's entry that moved it.
+    """
     heads = {book.book_id: book.head for book in posting.books}
-    sealed: list[Entry] = []
+    sealed: list[AnyEntry] = []
     for entry in posting.entries:
         # The books' heads as they were before the decision: a decision moves everything of a book but its head.
         prev_hash = heads[entry.book_id]
+        if prev_hash == GENESIS and entry.book_id != entry.account_id:
+            prev_hash = heads[entry.account_id]
         marked = replace(entry, prev_hash=prev_hash, fingerprint=fingerprint) if owns(key, entry) else entry
         head = heads[entry.book_id] = chain_hash(prev_hash, entry_to_record(marked))
-        # What an entry knows of the account is what its record says: its own hash is the head, and no version.
+        # What an entry knows of its book is what its record says: its own hash is the head, and no version.
         after = replace(entry.after, head=head, version=0)
         sealed.append(replace(marked, prev_hash=prev_hash, hash=head, after=after))
-    return Posting(tuple(replace(book, head=heads[book.book_id]) for book in posting.books), tuple(sealed))
+    return Posting(tuple(_standing_at(book, heads, posting) for book in posting.books), tuple(sealed))
+
+
+def _standing_at(book: Book, heads: Mapping[str, str], posting: Posting) -> Book:
+    """The book at its last entry; a member, who has none, at the account's."""
+    if not isinstance(book, Member):
+        return replace(book, head=heads[book.book_id])
+    account = posting.books[0]
+    return replace(book, at=account.at, seq=account.seq, head=heads[account.book_id])
 
 
 def _still_latched(warned: CreditWarning | None, warning: CreditWarning | None) -> CreditWarning | None:

@@ -19,8 +19,8 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import Any
 
-from credits.domain.account import CreditWarning, Standing
-from credits.domain.entry import Entry, EntryKind
+from credits.domain.account import Account, CreditWarning, Standing
+from credits.domain.entry import AnyEntry, EntryKind
 from credits.domain.instant import to_text
 
 VERSION = "1"
@@ -79,22 +79,25 @@ class Notice:
         }
 
 
-def notices(entry: Entry) -> tuple[Notice, ...]:
-    """Everything the product hears of this entry, at most one notice of each type."""
+def notices(entry: AnyEntry) -> tuple[Notice, ...]:
+    """Everything the product hears of this entry, at most one notice of each type. Entries of a hold say nothing."""
+    account = entry.after
+    if not isinstance(account, Account):
+        return ()
     standing = {
         "remaining": entry.remaining,
         "total": entry.total,
-        "plan": entry.after.plan,
-        "seats": entry.after.seats,
-        "resets_at": to_text(entry.after.period.end),
+        "plan": account.plan,
+        "seats": account.seats,
+        "resets_at": to_text(account.period.end),
     }
     return tuple(
         Notice(_id(entry, kind), kind, entry.account_id, entry.seq, entry.at, standing | facts)
-        for kind, facts in _facts(entry)
+        for kind, facts in _facts(entry, account)
     )
 
 
-def _facts(entry: Entry) -> Iterator[tuple[NoticeType, dict[str, Any]]]:
+def _facts(entry: AnyEntry, account: Account) -> Iterator[tuple[NoticeType, dict[str, Any]]]:
     """The types that the entry calls for, in the order in which they are read best, and what each says of its own."""
     if change := entry.change:
         yield (
@@ -108,21 +111,21 @@ def _facts(entry: Entry) -> Iterator[tuple[NoticeType, dict[str, Any]]]:
                 "effective_at": to_text(change.at),
             },
         )
-    before, after = entry.standing_before, entry.after.standing
+    before, after = entry.standing_before, account.standing
     if before and after is Standing.PAST_DUE:
-        ends_at = entry.after.grace_ends_at
+        ends_at = account.grace_ends_at
         yield NoticeType.PAYMENT_PAST_DUE, {"grace_ends_at": to_text(ends_at) if ends_at else None}
     if before in DUNNED and after in PAYING:
         yield NoticeType.PAYMENT_RECOVERED, {}
     if entry.kind is EntryKind.ALLOCATION:
-        yield NoticeType.CREDITS_RENEWED, {"period": entry.after.period_number} | _grant(entry)
+        yield NoticeType.CREDITS_RENEWED, {"period": account.period_number} | _grant(entry)
     elif entry.kind in GIVEN:
         yield NoticeType.CREDITS_GRANTED, {"reason": entry.description} | _grant(entry)
     if entry.alert:
         yield ALERTS[entry.alert], {}
 
 
-def _grant(entry: Entry) -> dict[str, Any]:
+def _grant(entry: AnyEntry) -> dict[str, Any]:
     """What an entry that gives credits gave."""
     (draw,) = entry.draws
     return {
@@ -133,7 +136,7 @@ def _grant(entry: Entry) -> dict[str, Any]:
     }
 
 
-def _id(entry: Entry, kind: NoticeType) -> str:
+def _id(entry: AnyEntry, kind: NoticeType) -> str:
     """Opaque and without a dot: Standard Webhooks signs ids with dots around them."""
     name = f"{entry.book_id}#{entry.seq}#{kind.value}"
     return f"evt_{sha256(name.encode()).hexdigest()[:ID_DIGITS]}"

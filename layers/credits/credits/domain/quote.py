@@ -44,7 +44,7 @@ def quote(
     account = as_of(account, catalog, now)
     known = [priced(catalog, action_id, f"actions.{index}.action") for index, (action_id, _) in enumerate(actions)]
     for action in known:
-        require_in_plan(account, catalog, action, model)
+        require_in_plan(account.plan, catalog, action, model)
     lines = [
         QuoteLine(action.id, quantity, action.credits * quantity)
         for action, (_, quantity) in zip(known, actions, strict=True)

@@ -8,12 +8,14 @@ import json
 from collections.abc import Mapping
 from datetime import datetime
 from hashlib import sha256
-from typing import Any
+from typing import Any, Final
 
 from credits.domain.account import Account, CreditWarning, PendingChange, Standing, Term
-from credits.domain.entry import ChangeStatus, Entry, EntryKind, PlanChange
+from credits.domain.entry import AnyEntry, ChangeStatus, Corrected, Entry, EntryKind, PlanChange
 from credits.domain.grant import Draw, Grant, GrantKind
+from credits.domain.hold import HOLD_MARK, Hold, HoldStatus
 from credits.domain.instant import from_text, to_text
+from credits.domain.member import Member
 
 Record = dict[str, Any]
 
@@ -57,6 +59,21 @@ def grant_from_record(record: Record) -> Grant:
     )
 
 
+USUAL: Final[Mapping[str, int | str | None]] = {
+    "seats": 1,
+    "subscription_id": None,
+    "period_number": 0,
+    "used": 0,
+    "free_through": -1,
+    "knowledge_words": 0,
+    "workflows": 0,
+    "members": 0,
+    "owed": 0,
+    "ticket": 0,
+}
+"""The plain fields of an account that are left out at these values."""
+
+
 def state_to_record(account: Account) -> Record:
     """The account without its name and its place in the chain: the `state` of an item, the `after` of an entry."""
     record: Record = {
@@ -64,23 +81,12 @@ def state_to_record(account: Account) -> Record:
         "anchor": to_text(account.anchor),
         "grants": [grant_to_record(grant) for grant in account.grants],
     }
-    if account.seats != 1:
-        record["seats"] = account.seats
+    record |= {name: value for name, usual in USUAL.items() if (value := getattr(account, name)) != usual}
     if account.standing is not Standing.ACTIVE:
         record["standing"] = account.standing.value
-    if account.period_number:
-        record["period_number"] = account.period_number
     if account.pending:
         pending = account.pending
         record["pending"] = {"plan": pending.plan, "seats": pending.seats, "at": to_text(pending.at)}
-    if account.used:
-        record["used"] = account.used
-    if account.free_through >= 0:
-        record["free_through"] = account.free_through
-    if account.knowledge_words:
-        record["knowledge_words"] = account.knowledge_words
-    if account.workflows:
-        record["workflows"] = account.workflows
     if account.warned:
         record["warned"] = account.warned.value
     return record | _payment_to_record(account)
@@ -91,16 +97,10 @@ def _payment_to_record(account: Account) -> Record:
     record: Record = {}
     if account.grace_ends_at:
         record["grace_ends_at"] = to_text(account.grace_ends_at)
-    if account.subscription_id:
-        record["subscription_id"] = account.subscription_id
     if account.terms:
         record["terms"] = [_term_to_record(term, account.subscription_id) for term in account.terms]
     if account.paid_until:
         record["paid_until"] = to_text(account.paid_until)
-    if account.owed:
-        record["owed"] = account.owed
-    if account.ticket:
-        record["ticket"] = account.ticket
     return record
 
 
@@ -137,6 +137,7 @@ def account_from_record(
         free_through=record.get("free_through", -1),
         knowledge_words=record.get("knowledge_words", 0),
         workflows=record.get("workflows", 0),
+        members=record.get("members", 0),
         warned=CreditWarning(warned) if warned else None,
         at=at,
         seq=seq,
@@ -145,19 +146,115 @@ def account_from_record(
     )
 
 
-OPTIONAL_TEXT = (
-    "action",
-    "conversation_id",
-    "conversation_title",
-    "member_id",
-    "model",
-    "tool",
-    "description",
-    "fingerprint",
-)
+def hold_to_record(hold: Hold) -> Record:
+    """The hold without its name and its place in the chain: the `state` of an item, the `after` of an entry."""
+    record: Record = {
+        "plan": hold.plan,
+        "expires_at": to_text(hold.expires_at),
+        "credits": hold.credits,
+        "captured": hold.captured,
+    }
+    if hold.status is not HoldStatus.OPEN:
+        record["status"] = hold.status.value
+    if hold.grants:
+        record["grants"] = [grant_to_record(part) for part in hold.grants]
+    if hold.counted_from:
+        record["counted"] = hold.counted
+        record["counted_from"] = to_text(hold.counted_from)
+    for name in ("member_id", "conversation_id", "description"):
+        if (text := getattr(hold, name)) is not None:
+            record[name] = text
+    return record
 
 
-def entry_to_record(entry: Entry) -> Record:
+def hold_from_record(
+    record: Record,
+    *,
+    account_id: str,
+    hold_id: str,
+    opened_at: datetime,
+    at: datetime,
+    seq: int,
+    head: str,
+    version: int = 0,
+) -> Hold:
+    """The inverse of `hold_to_record`, given the hold's name and its place in the chain."""
+    return Hold(
+        account_id=account_id,
+        hold_id=hold_id,
+        opened_at=opened_at,
+        expires_at=from_text(record["expires_at"]),
+        plan=record["plan"],
+        member_id=record.get("member_id"),
+        conversation_id=record.get("conversation_id"),
+        description=record.get("description"),
+        status=HoldStatus(record.get("status", HoldStatus.OPEN)),
+        grants=tuple(grant_from_record(part) for part in record.get("grants", ())),
+        credits=record["credits"],
+        captured=record["captured"],
+        counted=record.get("counted", 0),
+        counted_from=_instant(record.get("counted_from")),
+        at=at,
+        seq=seq,
+        head=head,
+        version=version,
+    )
+
+
+def member_to_record(member: Member) -> Record:
+    """The member without its name and its place in the ledger: the `state` of an item."""
+    record: Record = {
+        "joined_at": to_text(member.joined_at),
+        "used": member.used,
+        "counted_from": to_text(member.counted_from),
+    }
+    if member.credit_cap is not None:
+        record["credit_cap"] = member.credit_cap
+    if member.removed:
+        record["removed"] = True
+    return record
+
+
+def member_from_record(
+    record: Record, *, account_id: str, member_id: str, at: datetime, seq: int, head: str, version: int = 0
+) -> Member:
+    """The inverse of `member_to_record`, given the member's name and its place in the ledger."""
+    return Member(
+        account_id=account_id,
+        member_id=member_id,
+        joined_at=from_text(record["joined_at"]),
+        credit_cap=record.get("credit_cap"),
+        used=record["used"],
+        counted_from=from_text(record["counted_from"]),
+        removed=record.get("removed", False),
+        at=at,
+        seq=seq,
+        head=head,
+        version=version,
+    )
+
+
+OPTIONAL: Final[Mapping[str, Any]] = {
+    "action": None,
+    "quantity": None,
+    "conversation_id": None,
+    "conversation_title": None,
+    "member_id": None,
+    "member_used": None,
+    "hold_id": None,
+    "model": None,
+    "tool": None,
+    "description": None,
+    "shortfall": 0,
+    "by": None,
+    "forced": False,
+    "lines": 1,
+    "fingerprint": None,
+}
+"""The plain fields of an entry that are left out at these values."""
+
+
+def entry_to_record(entry: AnyEntry) -> Record:
     """Every field of the entry, `hash` and `prev_hash` included."""
     record: Record = {
         "book_id": entry.book_id,
@@ -169,7 +266,7 @@ def entry_to_record(entry: Entry) -> Record:
         "credits": entry.credits,
         "remaining": entry.remaining,
         "total": entry.total,
-        "after": {"opened_at": to_text(entry.after.opened_at)} | state_to_record(entry.after),
+        "after": after_to_record(entry.after),
         "catalog_version": entry.catalog_version,
         "prev_hash": entry.prev_hash,
         "hash": entry.hash,
@@ -181,42 +278,35 @@ def entry_to_record(entry: Entry) -> Record:
         record["warning"] = entry.warning.value
     if entry.alert:
         record["alert"] = entry.alert.value
-    if entry.quantity is not None:
-        record["quantity"] = entry.quantity
-    if entry.lines != 1:
-        record["lines"] = entry.lines
     if entry.change:
         record["change"] = _change_to_record(entry.change)
     if entry.standing_before:
         record["standing_before"] = entry.standing_before.value
-    if entry.shortfall:
-        record["shortfall"] = entry.shortfall
-    for name in OPTIONAL_TEXT:
-        if (text := getattr(entry, name)) is not None:
-            record[name] = text
-    return record
+    if corrects := entry.corrects:
+        record["corrects"] = {"book_id": corrects.book_id, "key": corrects.key, "at": to_text(corrects.at)}
+    return record | {name: value for name, usual in OPTIONAL.items() if (value := getattr(entry, name)) != usual}
 
 
-def entry_from_record(record: Record) -> Entry:
+def entry_from_record(record: Record) -> AnyEntry:
     """The inverse of `entry_to_record`."""
-    at = from_text(record["at"])
-    after = account_from_record(
+    after = after_from_record(
         record["after"],
         account_id=record["account_id"],
-        opened_at=from_text(record["after"]["opened_at"]),
-        at=at,
+        book_id=record["book_id"],
+        at=from_text(record["at"]),
         seq=record["seq"],
         head=record["hash"],
     )
     grants = {grant.id: grant for grant in after.grants}
-    warning, alert, change = record.get("warning"), record.get("alert"), record.get("change")
     standing_before = record.get("standing_before")
+    warning, alert = record.get("warning"), record.get("alert")
+    change, corrects = record.get("change"), record.get("corrects")
     return Entry(
         book_id=record["book_id"],
         account_id=record["account_id"],
         key=record["key"],
         kind=EntryKind(record["kind"]),
-        at=at,
+        at=after.at,
         seq=record["seq"],
         credits=record["credits"],
         draws=tuple(_draw_from_record(draw, grants) for draw in record.get("draws", ())),
@@ -224,16 +314,14 @@ def entry_from_record(record: Record) -> Entry:
         total=record["total"],
         warning=CreditWarning(warning) if warning else None,
         alert=CreditWarning(alert) if alert else None,
-        quantity=record.get("quantity"),
         change=_change_from_record(change) if change else None,
         standing_before=Standing(standing_before) if standing_before else None,
-        shortfall=record.get("shortfall", 0),
+        corrects=Corrected(corrects["book_id"], corrects["key"], from_text(corrects["at"])) if corrects else None,
         after=after,
         catalog_version=record["catalog_version"],
-        lines=record.get("lines", 1),
         prev_hash=record["prev_hash"],
         hash=record["hash"],
-        **{name: record.get(name) for name in OPTIONAL_TEXT},
+        **{name: record.get(name, usual) for name, usual in OPTIONAL.items()},
     )
 
 
@@ -250,6 +338,25 @@ def _term_to_record(term: Term, current: str | None) -> Record:
 def _term_from_record(record: Record, current: str | None) -> Term:
     subscription_id = str(record.get("subscription_id", current))
     return Term(subscription_id, from_text(record["ends_at"]), record["given"], record.get("provisional", 0))
+
+
+def after_to_record(book: Account | Hold) -> Record:
+    """The book as one of its entries carries it: the name and the place in the chain are the entry's own."""
+    state = hold_to_record(book) if isinstance(book, Hold) else state_to_record(book)
+    return {"opened_at": to_text(book.opened_at)} | state
+
+
+def after_from_record(
+    record: Record, *, account_id: str, book_id: str, at: datetime, seq: int, head: str
+) -> Account | Hold:
+    """The inverse of `after_to_record`, given the name of the book and its place in the chain."""
+    opened_at = from_text(record["opened_at"])
+    hold_id = book_id.partition(HOLD_MARK)[2]
+    if hold_id:
+        return hold_from_record(
+            record, account_id=account_id, hold_id=hold_id, opened_at=opened_at, at=at, seq=seq, head=head
+        )
+    return account_from_record(record, account_id=account_id, opened_at=opened_at, at=at, seq=seq, head=head)
 
 
 def _draw_to_record(draw: Draw, *, known: bool) -> Record:

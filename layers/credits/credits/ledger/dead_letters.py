@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.config import Config
 
-from credits.domain.entry import Entry
+from credits.domain.entry import AnyEntry
 from credits.domain.instant import floor, to_text
 from credits.ledger.dynamo import DynamoStore, entry_from_image
 from credits.ledger.read import in_time
@@ -60,7 +60,7 @@ class NotALetter(Exception):
     """The queue holds a message that no stream's function left there: it is another queue."""
 
 
-Handle = Callable[[Sequence[Entry]], None]
+Handle = Callable[[Sequence[AnyEntry]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +194,7 @@ def handle_again(
     return Handled(from_stream, 0 if troubles else len(gone), handled, (*failed, *troubles))
 
 
-def _troubles_of(handle: Handle, entries: Sequence[Entry]) -> list[str]:
+def _troubles_of(handle: Handle, entries: Sequence[AnyEntry]) -> list[str]:
     try:
         handle(entries)
     except NotHandled as trouble:
@@ -202,7 +202,7 @@ def _troubles_of(handle: Handle, entries: Sequence[Entry]) -> list[str]:
     return []
 
 
-def _readable(store: DynamoStore, span: Span, troubles: list[str]) -> Iterator[Sequence[Entry]]:
+def _readable(store: DynamoStore, span: Span, troubles: list[str]) -> Iterator[Sequence[AnyEntry]]:
     """The entries of a span by the page, up to an item that is none: its account is one of the `troubles`."""
     pages = in_time(store, span)
     while True:
@@ -233,9 +233,9 @@ def _letter(receipt: str, text: str) -> Letter:
     )
 
 
-def _entries(records: Sequence[dict[str, Any]]) -> tuple[list[Entry], list[str]]:
+def _entries(records: Sequence[dict[str, Any]]) -> tuple[list[AnyEntry], list[str]]:
     """The entries that the records brought, and which of them are none."""
-    entries: list[Entry] = []
+    entries: list[AnyEntry] = []
     troubles: list[str] = []
     for record in records:
         if record["eventName"] != "INSERT":

@@ -12,8 +12,10 @@ from functools import partial
 from typing import Final
 
 from credits.catalog import Catalog
+from credits.domain.hold import HOLD_MARK
 from credits.domain.renew import renewal
 from credits.ledger.post import Patience, post
+from credits.ledger.spend import settle
 from credits.ledger.store import AccountKey, Due, Ledger
 
 BOOKS_AT_ONCE = 100
@@ -22,9 +24,9 @@ BOOKS_AT_ONCE = 100
 PATIENCE: Final = Patience(deadline_seconds=4)
 """For one book. A caller is kept waiting longer; a book that is not renewed now is simply tried again later."""
 
-LONGEST_STEP_SECONDS = 22
-"""The longest one book takes: its patience, and a read, a commit and a last read that began within it, of 6 s each
-(the client's time-outs and one retry)."""
+LONGEST_STEP_SECONDS = 28
+"""The longest one book takes: its patience, a read before it (of a hold), and a read, a commit and a last read that
+began within it, of 6 s each (the client's time-outs and one retry)."""
 
 RENEWAL_KEY = "renewal"
 """The key the schedule posts under. No entry has it: those of a renewal are keyed by what happened, and when."""
@@ -104,5 +106,17 @@ def _renew_account(store: Ledger, catalog: Catalog, account_id: str, now: dateti
     post(store, RENEWAL_KEY, [AccountKey(account_id)], decide, now=now, patience=patience)
 
 
-KINDS: Final[Mapping[str, Kind]] = {"account": Kind(_due_accounts, _renew_account)}
+def _due_holds(store: Ledger, shard: str, until: datetime, limit: int, beyond: Due | None) -> Sequence[Due]:
+    return store.due_holds(shard, until=until, limit=limit, beyond=beyond)
+
+
+def _settle_hold(store: Ledger, catalog: Catalog, book_id: str, now: datetime, patience: Patience) -> None:
+    account_id, _, hold_id = book_id.partition(HOLD_MARK)
+    settle(store, catalog, account_id, hold_id, now=now, expired_only=True, patience=patience)
+
+
+KINDS: Final[Mapping[str, Kind]] = {
+    "account": Kind(_due_accounts, _renew_account),
+    "hold": Kind(_due_holds, _settle_hold),
+}
 """Every kind of book that falls due, under the name that a message to the workers has for it."""

@@ -12,12 +12,25 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, overload
 
 from credits.domain.account import Account
-from credits.domain.entry import Entry, line_key, owns
+from credits.domain.entry import AnyEntry, Entry, line_key, owns
+from credits.domain.hold import Hold
 from credits.domain.journal import Posting, seal
 from credits.errors import AccountNotFound, Contended, CreditsError, IdempotencyKeyReused, Unavailable
-from credits.ledger.store import AccountKey, Cancelled, Collided, EntryKey, Store, StoreError, Unanswered
+from credits.ledger.store import (
+    AccountKey,
+    BookKey,
+    Cancelled,
+    Collided,
+    EntryKey,
+    HoldKey,
+    MemberKey,
+    Store,
+    StoreError,
+    Unanswered,
+)
 from credits.ledger.turn import turn
 
 DEADLINE_SECONDS = 16.0
@@ -36,19 +49,25 @@ MOST_DOUBLINGS = 16
 RETRY_AFTER_SECONDS = 1
 CLIENT = "c#"
 
+MOST_BOOKS = 12
+"""Of one post: an account, a hold, and the members that a batch names. Each is a conditional write that can lose."""
+
 Decide = Callable[..., Posting]
-"""`decide(*books, now=…)`: a pure rule over the books, in their order. It raises a CreditsError to refuse."""
+"""`decide(*books, now=…)`: a pure rule over the books, in their order, with None for a hold or a member that is not
+there. It raises a CreditsError to refuse."""
 
 
 @dataclass(frozen=True, slots=True)
-class Receipt:
-    """What came of a post: the entries under its key, in order, and the first book as it was after them.
+class Receipt[B: Account | Hold = Account]:
+    """What came of a post: the entries under its key in the first book, in order, and that book as it was after them.
 
+    `hold` is the hold as its entry under the same key left it, where an account and a hold were posted together.
     A replay has the entries of the first time, and so the same answer. No entries: there was nothing to change.
     """
 
-    entries: tuple[Entry, ...]
-    account: Account
+    entries: tuple[Entry[B], ...]
+    book: B
+    hold: Hold | None = None
     replayed: bool = False
 
 
@@ -70,18 +89,43 @@ def client_key(key: str) -> str:
     return f"{CLIENT}{key}"
 
 
-def post(
+@overload
+def post(  # type: ignore[overload-overlap]  # a post over holds alone is one over books, too
     store: Store,
     key: str,
-    books: Sequence[AccountKey],
+    books: Sequence[HoldKey],
     decide: Decide,
     *,
     now: datetime,
     fingerprint: str | None = None,
     opens: bool = False,
     patience: Patience = PATIENCE,
-) -> Receipt:
-    """Decide on the books as of `now` and commit, once under `key`, which the first book owns.
+) -> Receipt[Hold]: ...
+@overload
+def post(
+    store: Store,
+    key: str,
+    books: Sequence[BookKey],
+    decide: Decide,
+    *,
+    now: datetime,
+    fingerprint: str | None = None,
+    opens: bool = False,
+    patience: Patience = PATIENCE,
+) -> Receipt[Account]: ...
+def post(
+    store: Store,
+    key: str,
+    books: Sequence[BookKey],
+    decide: Decide,
+    *,
+    now: datetime,
+    fingerprint: str | None = None,
+    opens: bool = False,
+    patience: Patience = PATIENCE,
+) -> Receipt[Any]:
+    """Decide on the books (an account, a hold or a member; at most `MOST_BOOKS`) as of `now` and commit, once under
+    `key`, which the first book owns.
 
     A key that has acted before returns its stored receipt (`replayed`), or raises IdempotencyKeyReused where the
     fingerprint differs. A refusal by `decide` is raised only after a consistent read has found nothing under the key,
@@ -100,7 +144,7 @@ class _Post:
         self,
         store: Store,
         key: str,
-        books: Sequence[AccountKey],
+        books: Sequence[BookKey],
         decide: Decide,
         now: datetime,
         fingerprint: str | None,
@@ -108,19 +152,19 @@ class _Post:
         waiting: "_Waiting",
     ) -> None:
         self._store = store
-        self._own_key = EntryKey(books[0].account_id, key)
+        self._own_key = EntryKey(books[0].book_id, key)
         self._books = books
         self._decide = decide
         self._now = now
         self._fingerprint = fingerprint
         self._opens = opens
         self._waiting = waiting
-        self._prior: Entry | None = None  # what the key did before
+        self._prior: AnyEntry | None = None  # what the key did before
         self._unanswered: set[str] = set()  # hashes of first entries that were sent and never answered for
         self._versions: list[int] = []  # of the books that the last decision stood on
         self._puzzling: list[int] | None = None  # of books that did not know an entry of theirs
 
-    def receipt(self) -> Receipt:
+    def receipt(self) -> Receipt[Any]:
         while True:
             try:
                 with turn(self._store, self._own_key.book_id, self._waiting.seconds_left()):
@@ -130,11 +174,11 @@ class _Post:
             except StoreError as error:
                 self._learn(error)
 
-    def _attempt(self) -> Receipt | None:
+    def _attempt(self) -> Receipt[Any] | None:
         """Read, decide, commit; None where the key turned out to have acted before, which the next attempt tells."""
         if self._prior is not None:
             return self._stored(self._prior)
-        found = self._store.read(*self._books)
+        found = self._read()
         self._versions = [book.version if book else 0 for book in found]
         try:
             posting = seal(self._decided(found), self._own_key.key, self._fingerprint)
@@ -152,13 +196,23 @@ class _Post:
             if self._prior is not None:
                 return None
         if not posting.entries:
-            return Receipt((), posting.books[0])
+            return Receipt[Any]((), posting.books[0])
         try:
             self._store.commit(posting)
         except Unanswered:
             self._unanswered |= {entry.hash for entry in own[:1]}
             raise
-        return Receipt(own, posting.books[0])
+        return Receipt[Any](own, posting.books[0], _hold_beside(posting.entries, self._own_key))
+
+    def _read(self) -> Sequence[Any]:
+        """The books. What one read finds is not of one instant, and a commit asks nothing of a book that is not there:
+        a member may have come between its own reading and its account's. Where the account has members, one that was
+        not found is looked for again, now that the account is known: who comes later moves the account."""
+        found = list(self._store.read(*self._books))
+        for index, key in enumerate(self._books):
+            if isinstance(key, MemberKey) and found[index] is None and found[0] is not None and found[0].members:
+                (found[index],) = self._store.read(key)
+        return found
 
     def _learn(self, error: StoreError) -> None:
         """Take what the failure says, and wait as long as it asks for; or give up."""
@@ -179,22 +233,33 @@ class _Post:
         else:
             self._waiting.after_a_refused_call(in_doubt=bool(self._unanswered) or isinstance(error, Unanswered))
 
-    def _decided(self, found: Sequence[Account | None]) -> Posting:
-        for book, account in zip(self._books, found, strict=True):
-            if account is None and not self._opens:
-                raise AccountNotFound(book.account_id)
+    def _decided(self, found: Sequence[Any]) -> Posting:
+        for key, book in zip(self._books, found, strict=True):
+            if book is None and isinstance(key, AccountKey) and not self._opens:
+                raise AccountNotFound(key.account_id)
         return self._decide(*found, now=self._now)
 
-    def _owns(self, entry: Entry) -> bool:
+    def _owns(self, entry: AnyEntry) -> bool:
         return entry.book_id == self._own_key.book_id and owns(self._own_key.key, entry)
 
-    def _stored(self, first: Entry) -> Receipt:
+    def _stored(self, first: AnyEntry) -> Receipt[Any]:
         """The receipt of what the key did before. What we sent ourselves and only now hear of is no replay."""
         if self._fingerprint is not None and first.fingerprint != self._fingerprint:
             raise IdempotencyKeyReused(first.key.removeprefix(CLIENT))
         further = [EntryKey(first.book_id, line_key(first.key, index)) for index in range(1, first.lines)]
+        further += [EntryKey(key.book_id, first.key) for key in self._books[1:] if isinstance(key, HoldKey)]
         lines = (first, *(line for line in self._store.read(*further) if line)) if further else (first,)
-        return Receipt(lines, lines[-1].after, replayed=first.hash not in self._unanswered)
+        own = tuple(line for line in lines if line.book_id == first.book_id)
+        hold = _hold_beside(lines, self._own_key)
+        return Receipt[Any](own, own[-1].after, hold, replayed=first.hash not in self._unanswered)
+
+
+def _hold_beside(entries: Sequence[AnyEntry], own: EntryKey) -> Hold | None:
+    """The hold that the entry under the same key left, in a book beside the one that owns the key."""
+    for entry in entries:
+        if entry.key == own.key and entry.book_id != own.book_id and isinstance(entry.after, Hold):
+            return entry.after
+    return None
 
 
 class _Waiting:

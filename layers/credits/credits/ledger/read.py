@@ -10,7 +10,8 @@ from functools import wraps
 
 from credits.catalog import Catalog
 from credits.domain.account import Account
-from credits.domain.entry import Entry, EntryKind, line_key
+from credits.domain.entry import CHARGES, AnyEntry, EntryKind, line_key
+from credits.domain.hold import HOLD_MARK, hold_book
 from credits.domain.instant import to_text
 from credits.domain.renew import as_of
 from credits.errors import AccountNotFound, ChargeNotFound, InvalidRequest, Unavailable
@@ -21,12 +22,17 @@ from credits.ledger.store import AccountKey, EntryKey, History, Ledger, Place, S
 LINE_MARK = "~"
 """Between a batch's key and its line's number in a charge id; no caller's key can contain it."""
 
+CAPTURE_MARK = "!"
+"""Between a hold's id and a capture's key in a charge id; neither can contain it."""
+
 ROWS_AT_ONCE = 100
 MOST_ROWS_READ = 500
 """Entries a filtered page looks at before it answers with what it found, so that a rare kind costs no scan."""
 
 LARGE_PAGE = 500
 """For whoever reads a whole span: half a megabyte, which is half of what a query hands over at once."""
+MOST_ROWS_BEHIND = 10_000
+"""Captures that a reading of the past looks behind for the account's last entry before them."""
 
 MILLISECOND = timedelta(milliseconds=1)
 
@@ -48,7 +54,7 @@ class EntryFilter:
         """Whether it wants less than what the index sorts by."""
         return any((self.kind, self.action, self.member_id))
 
-    def matches(self, entry: Entry) -> bool:
+    def matches(self, entry: AnyEntry) -> bool:
         """What the index does not sort by."""
         return (
             self.kind in (None, entry.kind)
@@ -70,9 +76,26 @@ def answering[**P, R](reading: Callable[P, R]) -> Callable[P, R]:
     return answer
 
 
-def charge_id(entry: Entry) -> str:
-    """The id of a charge: the Idempotency-Key it was made with, plus the line's number in a batch (`k1~03`)."""
-    return entry.key.removeprefix(CLIENT).replace("#", LINE_MARK)
+def charge_id(entry: AnyEntry) -> str:
+    """The id of a charge: the Idempotency-Key it was made with, plus the line's number in a batch (`k1~03`). A
+    capture's begins with its hold's (`run-7!k1`), since each hold has keys of its own."""
+    return charge_name(entry.book_id, entry.key)
+
+
+def charge_name(book_id: str, key: str) -> str:
+    """The charge id of the entry under this key in this book."""
+    hold_id, own = book_id.partition(HOLD_MARK)[2], key.removeprefix(CLIENT).replace("#", LINE_MARK)
+    return f"{hold_id}{CAPTURE_MARK}{own}" if hold_id else own
+
+
+def charge_place(account_id: str, charge: str) -> EntryKey:
+    """Where the charge with this id would be. Raises ChargeNotFound for a text that is no charge's id."""
+    hold_id, captured, own = charge.rpartition(CAPTURE_MARK)
+    key, mark, line = own.partition(LINE_MARK)
+    if mark and (captured or not line.isdecimal()):
+        raise ChargeNotFound(account_id, charge)
+    book_id = hold_book(account_id, hold_id) if captured else account_id
+    return EntryKey(book_id, line_key(client_key(key), int(line) if mark else 0))
 
 
 @answering
@@ -92,10 +115,29 @@ def account_at(store: Ledger, catalog: Catalog, account_id: str, *, at: datetime
     """
     if at > now:
         raise InvalidRequest([("at", "is in the future")])
-    entries = store.entries(Span(account_id, until=at + MILLISECOND), limit=1)
-    if not entries:
+    last = _last_of_account(store, Span(account_id, until=at + MILLISECOND))
+    if last is None:
         raise AccountNotFound(account_id, f"There was no account {account_id} at {to_text(at)}.")
-    return as_of(entries[0].after, catalog, at)
+    return as_of(last, catalog, at)
+
+
+def _last_of_account(store: Ledger, span: Span) -> Account | None:
+    """The account as the last entry of its own book within the span left it. Holds' entries stand in the same time."""
+    beyond: Place | None = None
+    limit, read = 1, 0
+    while read < MOST_ROWS_BEHIND:
+        rows = store.entries(span, limit=limit, beyond=beyond)
+        for entry in rows:
+            if isinstance(entry.after, Account):
+                return entry.after
+        if len(rows) < limit:
+            return None
+        beyond = place(rows[-1])
+        read += len(rows)
+        limit = ROWS_AT_ONCE
+    raise InvalidRequest(
+        [("at", f"more than {MOST_ROWS_BEHIND:,} captures stand right before it: ask for an earlier one")]
+    )
 
 
 @answering
@@ -111,21 +153,19 @@ def accounts_now(
 
 
 @answering
-def charge_entry(store: Store, account_id: str, charge: str) -> Entry:
-    """The entry of the charge with this id. Raises ChargeNotFound."""
-    key, mark, line = charge.partition(LINE_MARK)
-    if not mark or line.isdecimal():
-        (entry,) = store.read(EntryKey(account_id, line_key(client_key(key), int(line) if mark else 0)))
-        if entry and entry.kind is EntryKind.CHARGE and charge_id(entry) == charge:
-            return entry
-    raise ChargeNotFound(account_id, charge)
+def charge_entry(store: Store, account_id: str, charge: str) -> AnyEntry:
+    """The entry of the charge, or of the capture, with this id. Raises ChargeNotFound."""
+    (entry,) = store.read(charge_place(account_id, charge))
+    if entry is None or entry.kind not in CHARGES or charge_id(entry) != charge:
+        raise ChargeNotFound(account_id, charge)
+    return entry
 
 
 @answering
 def entries(
     store: Ledger, account_id: str, wanted: EntryFilter, *, limit: int, cursor: str | None = None
-) -> Page[Entry]:
-    """The account's entries that the filter wants, newest first. Raises AccountNotFound.
+) -> Page[AnyEntry]:
+    """The entries of the account and its holds that the filter wants, newest first. Raises AccountNotFound.
 
     It reads at most `MOST_ROWS_READ` rows: a page of a rare kind may hold few entries, or none, and still have a
     cursor.
@@ -136,7 +176,7 @@ def entries(
         raise not_of_this_list()
     filtered = wanted.sifts
     step = ROWS_AT_ONCE if filtered else limit + 1
-    shown: list[Entry] = []
+    shown: list[AnyEntry] = []
     for _ in range(MOST_ROWS_READ // ROWS_AT_ONCE if filtered else 1):
         rows = store.entries(span, limit=step, beyond=beyond)
         for entry in rows:
@@ -152,7 +192,7 @@ def entries(
     return Page(tuple(shown), _cursor(beyond))
 
 
-def in_time(store: History, span: Span) -> Iterator[Sequence[Entry]]:
+def in_time(store: History, span: Span) -> Iterator[Sequence[AnyEntry]]:
     """All entries of the span, oldest first, by the page of `LARGE_PAGE`."""
     beyond: Place | None = None
     while rows := store.entries(span, limit=LARGE_PAGE, newest_first=False, beyond=beyond):

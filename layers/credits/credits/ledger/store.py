@@ -7,13 +7,16 @@ same answers. What can go wrong is part of the contract, and is told in these er
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol, overload
+from typing import Any, Protocol, overload
 from zlib import crc32
 
 from credits.domain.account import Account
-from credits.domain.entry import Entry
+from credits.domain.book import Book
+from credits.domain.entry import AnyEntry
+from credits.domain.hold import Hold, hold_book
 from credits.domain.instant import to_text
 from credits.domain.journal import Posting
+from credits.domain.member import MEMBER_MARK, Member
 
 DUE_SHARDS = 16
 """How many workers can renew side by side. A shard is a partition of the `due` index."""
@@ -29,7 +32,7 @@ class Cancelled(StoreError):
     `entries` are the ones found under keys that were to be new, `books` the books as they are now.
     """
 
-    def __init__(self, entries: Mapping["EntryKey", Entry], books: Mapping[str, Account]) -> None:
+    def __init__(self, entries: Mapping["EntryKey", AnyEntry], books: Mapping[str, Book]) -> None:
         super().__init__(f"taken: {sorted(taken.key for taken in entries)}, moved: {sorted(books)}")
         self.entries = entries
         self.books = books
@@ -52,6 +55,40 @@ class AccountKey:
     """Where an account is."""
 
     account_id: str
+
+    @property
+    def book_id(self) -> str:
+        """The name of the book."""
+        return self.account_id
+
+
+@dataclass(frozen=True, slots=True)
+class HoldKey:
+    """Where a hold is."""
+
+    account_id: str
+    hold_id: str
+
+    @property
+    def book_id(self) -> str:
+        """The name of the book."""
+        return hold_book(self.account_id, self.hold_id)
+
+
+@dataclass(frozen=True, slots=True)
+class MemberKey:
+    """Where a member is."""
+
+    account_id: str
+    member_id: str
+
+    @property
+    def book_id(self) -> str:
+        """The name of the book."""
+        return f"{self.account_id}{MEMBER_MARK}{self.member_id}"
+
+
+type BookKey = AccountKey | HoldKey | MemberKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +142,16 @@ class Store(Protocol):
     @overload
     def read(self, *keys: AccountKey) -> Sequence[Account | None]: ...
     @overload
-    def read(self, *keys: EntryKey) -> Sequence[Entry | None]: ...
-    def read(self, *keys: AccountKey | EntryKey) -> Sequence[Account | Entry | None]:
-        """The items under these keys (of one kind), strongly consistent; None where there is none.
+    def read(self, *keys: HoldKey) -> Sequence[Hold | None]: ...
+    @overload
+    def read(self, *keys: MemberKey) -> Sequence[Member | None]: ...
+    @overload
+    def read(self, *keys: EntryKey) -> Sequence[AnyEntry | None]: ...
+    @overload
+    def read(self, *keys: BookKey | EntryKey) -> Sequence[Any]: ...
+    def read(self, *keys: BookKey | EntryKey) -> Sequence[Any]:
+        """The items under these keys, each strongly consistent; None where there is none. Several of them are not of
+        one instant.
 
         Raises Throttled or Unanswered.
         """
@@ -125,7 +169,7 @@ class History(Protocol):
 
     def entries(
         self, span: Span, *, limit: int, newest_first: bool = True, beyond: Place | None = None
-    ) -> Sequence[Entry]:
+    ) -> Sequence[AnyEntry]:
         """At most `limit` entries of the span, in time, beginning after the place `beyond`."""
 
     def accounts(self, *, limit: int, beyond: tuple[str, str] | None = None) -> Sequence[Account]:
@@ -138,14 +182,27 @@ class History(Protocol):
         Raises Throttled or Unanswered.
         """
 
+    def due_holds(self, shard: str, *, until: datetime, limit: int, beyond: Due | None = None) -> Sequence[Due]:
+        """The same of open holds, which are due when they expire."""
+
+    def open_holds(
+        self, account_id: str, *, limit: int, until: datetime | None = None, beyond: Due | None = None
+    ) -> Sequence[Due]:
+        """At most `limit` open holds of the account that expire at `until` or before it, the soonest first, beginning
+        after `beyond`."""
+
+    def members(self, account_id: str, *, limit: int, beyond: str | None = None) -> Sequence[Member]:
+        """At most `limit` members of the account, those that were removed among them, in the order of their ids,
+        beginning after the id `beyond`."""
+
 
 class Ledger(Store, History, Protocol):
     """A whole store."""
 
 
-def due_shard(account_id: str) -> str:
-    """The shard of the `due` index in which the account waits."""
-    return f"{crc32(account_id.encode()) % DUE_SHARDS:02d}"
+def due_shard(book_id: str) -> str:
+    """The shard of the `due` index in which the book waits."""
+    return f"{crc32(book_id.encode()) % DUE_SHARDS:02d}"
 
 
 def moment(at: datetime, seq: int) -> str:
@@ -153,6 +210,6 @@ def moment(at: datetime, seq: int) -> str:
     return f"{to_text(at)}#{seq:010d}"
 
 
-def place(entry: Entry) -> Place:
+def place(entry: AnyEntry) -> Place:
     """Where the entry stands."""
     return Place(moment(entry.at, entry.seq), entry.book_id, entry.key)

@@ -1,16 +1,16 @@
-"""The ledger's two tables, defined once: local stacks and tests create them from here, and a test holds template.yaml
+"""The ledger's four tables, defined once: local stacks and tests create them from here, and a test holds template.yaml
 to it.
 
-Every item keeps what it is in plain attributes, but for `state` and `after` (the record of an account), `draws` and
-`change`: those are JSON text, which is as readable, and for the client several times faster to write and read than
-nested maps.
+Every item keeps what it is in plain attributes, but for `state` and `after` (the record of a book), `draws`, `change`
+and `corrects`: those are JSON text, which is as readable, and for the client several times faster to write and read
+than nested maps.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from pynamodb.attributes import NumberAttribute, UnicodeAttribute, VersionAttribute
+from pynamodb.attributes import BooleanAttribute, NumberAttribute, UnicodeAttribute, VersionAttribute
 from pynamodb.connection import Connection
 from pynamodb.constants import PAY_PER_REQUEST_BILLING_MODE
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, KeysOnlyProjection
@@ -77,6 +77,65 @@ class AccountItem(Model):
     by_opening = ByOpening()
 
 
+class ByAccount(GlobalSecondaryIndex["HoldItem"]):
+    """An account's open holds by their expiry. A hold that is over has no `open_account`, and so is not in it."""
+
+    class Meta:
+        index_name = "by_account"
+        projection = KeysOnlyProjection()
+
+    open_account = UnicodeAttribute(hash_key=True)
+    due_at = UnicodeAttribute(range_key=True)
+
+
+class DueHolds(GlobalSecondaryIndex["HoldItem"]):
+    """Open holds by their expiry, spread over shards; one that is over has no `due_shard`, and so is not in it."""
+
+    class Meta:
+        index_name = "due"
+        projection = KeysOnlyProjection()
+
+    due_shard = UnicodeAttribute(hash_key=True)
+    due_at = UnicodeAttribute(range_key=True)
+
+
+class HoldItem(Model):
+    """One hold. Its name is its key, so that the holds of a busy account are spread over the table."""
+
+    class Meta(OnDemand):
+        pass
+
+    book_id = UnicodeAttribute(hash_key=True)
+    version = VersionAttribute()
+    account_id = UnicodeAttribute()
+    opened_at = UnicodeAttribute()
+    open_account = UnicodeAttribute(null=True)
+    due_shard = UnicodeAttribute(null=True)
+    due_at = UnicodeAttribute(null=True)
+    at = UnicodeAttribute()
+    seq = NumberAttribute()
+    head = UnicodeAttribute()
+    state = UnicodeAttribute()
+
+    due = DueHolds()
+    by_account = ByAccount()
+
+
+class MemberItem(Model):
+    """One member of an account."""
+
+    class Meta(OnDemand):
+        pass
+
+    account_id = UnicodeAttribute(hash_key=True)
+    member_id = UnicodeAttribute(range_key=True)
+    version = VersionAttribute()
+    at = UnicodeAttribute()
+    seq = NumberAttribute()
+    head = UnicodeAttribute()
+    state = UnicodeAttribute()
+
+
 class ByTime(GlobalSecondaryIndex["EntryItem"]):
     """An account's entries in time. It projects all: an entry is under 1 KB, so any copy of it costs one write unit."""
 
@@ -121,12 +180,17 @@ class EntryItem(Model):
     quantity = NumberAttribute(null=True)
     conversation_title = UnicodeAttribute(null=True)
     member_id = UnicodeAttribute(null=True)
+    hold_id = UnicodeAttribute(null=True)
     model = UnicodeAttribute(null=True)
     tool = UnicodeAttribute(null=True)
     description = UnicodeAttribute(null=True)
     change = UnicodeAttribute(null=True)
     standing_before = UnicodeAttribute(null=True)
     shortfall = NumberAttribute(null=True)
+    corrects = UnicodeAttribute(null=True)
+    member_used = NumberAttribute(null=True)
+    by = UnicodeAttribute(null=True)
+    forced = BooleanAttribute(null=True)
     after = UnicodeAttribute()
     catalog_version = UnicodeAttribute()
     lines = NumberAttribute(null=True)
@@ -143,8 +207,15 @@ class Tables:
     """The models bound to the tables of one stack, over one client."""
 
     accounts: type[AccountItem]
+    holds: type[HoldItem]
+    members: type[MemberItem]
     entries: type[EntryItem]
     connection: Connection
+
+    @property
+    def models(self) -> tuple[type[Model], ...]:
+        """All of them."""
+        return self.accounts, self.holds, self.members, self.entries
 
 
 def connect(*, region: str, endpoint_url: str | None = None, connections: int = 10) -> Connection:
@@ -181,9 +252,15 @@ def _meta(model: type[Model], table_name: str, connection: Connection) -> type:
     return type("Meta", (base,), {"table_name": table_name, "region": connection.region, "host": connection.host})
 
 
-def bind_tables(connection: Connection, *, accounts: str, entries: str) -> Tables:
+def bind_tables(connection: Connection, *, accounts: str, holds: str, members: str, entries: str) -> Tables:
     """The ledger's models over `connection`, under these table names."""
-    return Tables(bind(AccountItem, accounts, connection), bind(EntryItem, entries, connection), connection)
+    return Tables(
+        bind(AccountItem, accounts, connection),
+        bind(HoldItem, holds, connection),
+        bind(MemberItem, members, connection),
+        bind(EntryItem, entries, connection),
+        connection,
+    )
 
 
 def create_missing(models: Iterable[type[Model]]) -> None:

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from datetime import date
 
 from credits.catalog import Catalog
-from credits.domain.entry import ChangeStatus, Entry, EntryKind, PlanChange
+from credits.domain.entry import CHARGES, AnyEntry, ChangeStatus, EntryKind, PlanChange, mirrors
 from credits.domain.grant import GrantKind
 from credits.domain.instant import to_text
 from credits.page.chart import colour_of, counted, in_order, name_of
 from credits.page.reader import Reader
-from credits.usage.fold import Conversation, Tallies, Tally, is_usage
+from credits.usage.fold import Conversation, Tallies, Tally
 
 NO_CONVERSATION = "Outside conversations"
 
@@ -107,13 +107,14 @@ class OneConversation:
     chips: tuple[Chip, ...]
 
 
-def rows_of(entries: Sequence[Entry], catalog: Catalog, reader: Reader, *, more: bool) -> tuple[Row, ...]:
+def rows_of(entries: Sequence[AnyEntry], catalog: Catalog, reader: Reader, *, more: bool) -> tuple[Row, ...]:
     """The rows of a page of entries; `more` where another page follows."""
-    groups: dict[tuple[date, str | None] | str, list[Entry]] = {}
+    groups: dict[tuple[date, str | None] | str, list[AnyEntry]] = {}
     for entry in entries:
-        if entry.kind.value in BOOKKEEPING:
+        if entry.kind.value in BOOKKEEPING or mirrors(entry):
             continue
-        key = (reader.day_of(entry.at), entry.conversation_id) if is_usage(entry) else f"{entry.book_id} {entry.seq}"
+        used = entry.kind in CHARGES
+        key = (reader.day_of(entry.at), entry.conversation_id) if used else f"{entry.book_id} {entry.seq}"
         groups.setdefault(key, []).append(entry)
     oldest = reader.day_of(entries[-1].at) if entries and more else None
     return tuple(
@@ -141,7 +142,7 @@ def movement_name(kind: EntryKind) -> str:
     return MOVEMENTS.get(kind.value) or kind.value.replace("_", " ").capitalize()
 
 
-def _usage(entries: Sequence[Entry], catalog: Catalog, reader: Reader, *, cut: bool) -> Row:
+def _usage(entries: Sequence[AnyEntry], catalog: Catalog, reader: Reader, *, cut: bool) -> Row:
     newest = entries[0]
     credits = sum(entry.credits for entry in entries)
     titles = (entry.conversation_title for entry in entries if entry.conversation_title)
@@ -160,7 +161,7 @@ def _usage(entries: Sequence[Entry], catalog: Catalog, reader: Reader, *, cut: b
     )
 
 
-def _line(entry: Entry, catalog: Catalog, reader: Reader) -> Line:
+def _line(entry: AnyEntry, catalog: Catalog, reader: Reader) -> Line:
     name = name_of(entry.action or "", catalog)
     told = entry.tool or entry.description
     model = catalog.models[entry.model].name if entry.model and entry.model in catalog.models else entry.model
@@ -174,7 +175,7 @@ def _line(entry: Entry, catalog: Catalog, reader: Reader) -> Line:
     )
 
 
-def _tallies(entries: Iterable[Entry]) -> Tallies:
+def _tallies(entries: Iterable[AnyEntry]) -> Tallies:
     tallies: dict[str, Tally] = {}
     for entry in entries:
         action = entry.action or ""
@@ -195,7 +196,7 @@ def _chips(tallies: Tallies, catalog: Catalog, reader: Reader) -> tuple[Chip, ..
     )
 
 
-def _movement(entry: Entry, catalog: Catalog, reader: Reader) -> Row:
+def _movement(entry: AnyEntry, catalog: Catalog, reader: Reader) -> Row:
     about = [
         _change(entry.change, catalog, reader) if entry.change else None,
         entry.description if entry.kind in TELLING else None,

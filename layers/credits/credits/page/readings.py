@@ -12,7 +12,7 @@ from itertools import islice
 
 from credits.catalog import Catalog
 from credits.domain.account import Account
-from credits.domain.entry import Entry
+from credits.domain.entry import AnyEntry
 from credits.errors import ConversationNotFound
 from credits.ledger.page import Page
 from credits.ledger.read import entries
@@ -52,7 +52,7 @@ class Readings:
     account: Account
     report: Report
     insights: Insights
-    entries: Page[Entry]
+    entries: Page[AnyEntry]
     recent: Sequence[Conversation]
     one: Conversation | None
 
@@ -79,7 +79,7 @@ def readings(
     )
 
 
-def history(ledger: Ledger, account: Account, selection: Selection) -> Iterator[Entry]:
+def history(ledger: Ledger, account: Account, selection: Selection) -> Iterator[AnyEntry]:
     """The entries that are selected, newest first, from the first page on: at most `MOST_CSV_ROWS`, and fewer where
     their texts are so long that they would not fit into one answer."""
     room = MOST_CSV_BYTES
@@ -92,7 +92,7 @@ def history(ledger: Ledger, account: Account, selection: Selection) -> Iterator[
         yield entry
 
 
-def _all(ledger: Ledger, account_id: str, selection: Selection) -> Iterator[Entry]:
+def _all(ledger: Ledger, account_id: str, selection: Selection) -> Iterator[AnyEntry]:
     cursor = None
     for _ in range(MOST_CSV_PAGES):
         page = entries(ledger, account_id, selection.entries, limit=CSV_ROWS_AT_ONCE, cursor=cursor)

@@ -70,7 +70,7 @@ def preview_order(desk: Desk, account: Account, order: Order, *, now: datetime) 
         due_now = _due_now(desk, customer, subscription, order, what)
         due_next = _due_next(desk, subscription, order, what, due_now)
     unmanaged = replace(account, subscription_id=None)
-    after = change_plan(unmanaged, desk.catalog, now=now, key="preview", plan=order.plan, seats=order.seats).books[0]
+    after = change_plan(unmanaged, desk.catalog, now=now, key="preview", plan=order.plan, seats=order.seats).account
     return Preview(
         outcome=OUTCOMES[what],
         at=subscription.period_end if subscription and what in {Step.LATER, Step.CANCEL} else now,

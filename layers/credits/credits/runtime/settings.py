@@ -15,12 +15,14 @@ class Settings:
     """The settings of a stage. Each is the environment variable of the same name in capitals; one that has a default
     may be absent or empty.
 
-    - `accounts_table`, `entries_table`, `keys_table`: table names.
+    - `accounts_table`, `holds_table`, `members_table`, `entries_table`, `keys_table`: table names.
     - `upgrade_url`: where people upgrade or buy a pack; refusals carry it.
     - `aws_region`: set by Lambda itself.
     """
 
     accounts_table: str
+    holds_table: str
+    members_table: str
     entries_table: str
     keys_table: str
     upgrade_url: str

@@ -1,7 +1,9 @@
 """Count usage that was not counted, or count it anew, from a shell with AWS credentials.
 
-ACCOUNTS_TABLE=… ENTRIES_TABLE=… USAGE_TABLE=… python -m credits.usage redrive --queue-url https://sqs…
-ACCOUNTS_TABLE=… ENTRIES_TABLE=… USAGE_TABLE=… python -m credits.usage rebuild --account acme
+With ACCOUNTS_TABLE, HOLDS_TABLE, MEMBERS_TABLE, ENTRIES_TABLE and USAGE_TABLE in the environment:
+
+    python -m credits.usage redrive --queue-url https://sqs…
+    python -m credits.usage rebuild --account acme
 """
 
 import argparse
@@ -9,14 +11,14 @@ import os
 import sys
 from collections.abc import Sequence
 
-from credits.domain.entry import Entry
+from credits.domain.entry import AnyEntry
 from credits.ledger.dead_letters import DeadLetters, NotALetter, NotHandled, handle_again
 from credits.ledger.dynamo import DynamoStore
 from credits.ledger.tables import bind_tables, connect
 from credits.usage.project import project, rebuild
 from credits.usage.tables import Rollups, open_rollups
 
-TABLES = ("ACCOUNTS_TABLE", "ENTRIES_TABLE", "USAGE_TABLE")
+TABLES = ("ACCOUNTS_TABLE", "HOLDS_TABLE", "MEMBERS_TABLE", "ENTRIES_TABLE", "USAGE_TABLE")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -33,9 +35,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     absent = [name for name in TABLES if not os.environ.get(name)] + ([] if given.region else ["AWS_REGION"])
     if absent:
         parser.error(f"set {', '.join(absent)}")
-    accounts, entries, usage = (os.environ[name] for name in TABLES)
+    accounts, holds, members, entries, usage = (os.environ[name] for name in TABLES)
     connection = connect(region=given.region)
-    ledger = DynamoStore(bind_tables(connection, accounts=accounts, entries=entries))
+    ledger = DynamoStore(bind_tables(connection, accounts=accounts, holds=holds, members=members, entries=entries))
     rollups = open_rollups(connection, usage)
     if given.command == "redrive":
         return _redrive(DeadLetters(given.queue_url, region=given.region), ledger, rollups, given.account)
@@ -43,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _redrive(letters: DeadLetters, ledger: DynamoStore, rollups: Rollups, accounts: Sequence[str]) -> int:
-    def count(entries: Sequence[Entry]) -> None:
+    def count(entries: Sequence[AnyEntry]) -> None:
         failed = project(ledger, rollups, entries)
         for account_id in sorted({entry.account_id for entry in entries if entry.book_id not in failed}):
             print(f"{account_id}  counted")

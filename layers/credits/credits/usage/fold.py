@@ -22,12 +22,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from credits.domain.entry import Entry, EntryKind
+from credits.domain.entry import CHARGES, AnyEntry, EntryKind
 from credits.domain.instant import to_text
 from credits.ledger.store import moment
 
 FIRST_INSTANT = datetime.min.replace(tzinfo=UTC)
 LAST_INSTANT = datetime.max.replace(tzinfo=UTC)
+USAGE = CHARGES | {EntryKind.REFUND}
 QUARTER = timedelta(minutes=15)
 
 MESSAGE = "message"
@@ -116,9 +117,14 @@ class Thread:
 Rollup = Day | Conversation | Thread
 
 
-def is_usage(entry: Entry) -> bool:
-    """Whether the entry is something people did. Grants, expiries and what else moves a balance are not."""
-    return entry.kind is EntryKind.CHARGE and entry.action is not None
+def is_usage(entry: AnyEntry) -> bool:
+    """Whether the entry is something people did, or takes it back. Grants, holds and other moves of credits are not."""
+    return entry.kind in USAGE and entry.action is not None
+
+
+def used_at(entry: AnyEntry) -> datetime:
+    """The instant at which the entry counts: a refund's is that of the charge it corrects."""
+    return entry.corrects.at if entry.corrects else entry.at
 
 
 def day_key(date: str, member_id: str | None = None) -> str:
@@ -130,7 +136,7 @@ def conversation_key(conversation_id: str) -> str:
     return f"conversation#{conversation_id}"
 
 
-def thread_key(entry: Entry) -> str:
+def thread_key(entry: AnyEntry) -> str:
     """The key of the thread that a message is of, on its day."""
     if entry.conversation_id:
         thread = f"conversation#{entry.conversation_id}"
@@ -139,22 +145,22 @@ def thread_key(entry: Entry) -> str:
     return f"thread#{to_text(entry.at)[:10]}#{thread}"
 
 
-def touched(entry: Entry) -> tuple[str, ...]:
+def touched(entry: AnyEntry) -> tuple[str, ...]:
     """The keys of the rollups that the entry belongs to; none for what is not usage."""
     if not is_usage(entry):
         return ()
-    date = to_text(entry.at)[:10]
+    date = to_text(used_at(entry))[:10]
     keys = [day_key(date)]
     if entry.member_id:
         keys.append(day_key(date, entry.member_id))
     if entry.conversation_id:
         keys.append(conversation_key(entry.conversation_id))
-    if entry.action == MESSAGE:
+    if entry.action == MESSAGE and entry.kind in CHARGES:
         keys.append(thread_key(entry))
     return tuple(keys)
 
 
-def fold(rollups: Mapping[str, Rollup], entries: Iterable[Entry]) -> dict[str, Rollup]:
+def fold(rollups: Mapping[str, Rollup], entries: Iterable[AnyEntry]) -> dict[str, Rollup]:
     """The rollups that the entries touch, as they are after them, given those that were there before."""
     changed: dict[str, Rollup] = {}
     for entry in entries:
@@ -177,12 +183,12 @@ def fold(rollups: Mapping[str, Rollup], entries: Iterable[Entry]) -> dict[str, R
     return changed
 
 
-def _in_day(day: Day, entry: Entry) -> Day:
-    quarter = _quarter(_ms_of_day(entry.at))
+def _in_day(day: Day, entry: AnyEntry) -> Day:
+    quarter = _quarter(_ms_of_day(used_at(entry)))
     return replace(day, quarters={**day.quarters, quarter: _counted(day.quarters.get(quarter, {}), entry)})
 
 
-def _with_message(runs: tuple[Run, ...], entry: Entry) -> tuple[Run, ...]:
+def _with_message(runs: tuple[Run, ...], entry: AnyEntry) -> tuple[Run, ...]:
     """The runs and the message: what it is near to, on either side, becomes one run with it."""
     at = _ms_of_day(entry.at)
     near = [run for run in runs if run.first_ms - RUN_GAP_MS <= at <= run.last_ms + RUN_GAP_MS]
@@ -211,20 +217,21 @@ def _quarter(ms_of_day: int) -> str:
     return f"{minutes // 60:02d}:{minutes % 60 // 15 * 15:02d}"
 
 
-def _in_conversation(conversation: Conversation, entry: Entry) -> Conversation:
+def _in_conversation(conversation: Conversation, entry: AnyEntry) -> Conversation:
     titled, title = conversation.titled, conversation.title
     if entry.conversation_title:
         titled, title = max((titled, title or ""), (moment(entry.at, entry.seq), entry.conversation_title))
     return replace(
         conversation,
         actions=_counted(conversation.actions, entry),
-        first_at=min(conversation.first_at, entry.at),
-        last_at=max(conversation.last_at, entry.at),
+        first_at=min(conversation.first_at, used_at(entry)),
+        last_at=max(conversation.last_at, used_at(entry)),
         title=title,
         titled=titled,
     )
 
 
-def _counted(tallies: Tallies, entry: Entry) -> Tallies:
+def _counted(tallies: Tallies, entry: AnyEntry) -> Tallies:
     action = entry.action or ""
-    return {**tallies, action: tallies.get(action, Tally()) + Tally(entry.quantity or 1, -entry.credits)}
+    count = (entry.quantity or 1) if entry.kind in CHARGES else 0
+    return {**tallies, action: tallies.get(action, Tally()) + Tally(count, -entry.credits)}

@@ -10,7 +10,7 @@ missing is read from the ledger itself. A batch that is cut off anywhere is simp
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from credits.domain.entry import Entry
+from credits.domain.entry import AnyEntry
 from credits.ledger.read import LARGE_PAGE, MILLISECOND, in_time
 from credits.ledger.store import History, Span
 from credits.usage.fold import fold, touched
@@ -39,10 +39,10 @@ class Rebuilt:
     books: int
 
 
-def project(history: History, rollups: Rollups, entries: Iterable[Entry]) -> dict[str, Exception]:
+def project(history: History, rollups: Rollups, entries: Iterable[AnyEntry]) -> dict[str, Exception]:
     """Fold the entries into the rollups of their accounts. Returns the books that could not be brought up to theirs,
     each with the reason; the others are. Whatever is the matter with one book does not stop another."""
-    books: dict[tuple[str, str], dict[int, Entry]] = {}
+    books: dict[tuple[str, str], dict[int, AnyEntry]] = {}
     for entry in entries:
         books.setdefault((entry.account_id, entry.book_id), {})[entry.seq] = entry
     failed: dict[str, Exception] = {}
@@ -67,7 +67,7 @@ def rebuild(history: History, rollups: Rollups, account_id: str) -> Rebuilt:
     parked = rollups.park(account_id)
     rollups.clear(account_id)
     for rows in in_time(history, Span(account_id)):
-        books: dict[str, list[Entry]] = {}
+        books: dict[str, list[AnyEntry]] = {}
         for entry in rows:
             books.setdefault(entry.book_id, []).append(entry)
         for book_id, run in books.items():
@@ -80,7 +80,9 @@ def rebuild(history: History, rollups: Rollups, account_id: str) -> Rebuilt:
     return Rebuilt(sum(mark.seq for mark in marks.values()), len(marks))
 
 
-def _bring_up(history: History, rollups: Rollups, account_id: str, book_id: str, delivered: dict[int, Entry]) -> None:
+def _bring_up(
+    history: History, rollups: Rollups, account_id: str, book_id: str, delivered: dict[int, AnyEntry]
+) -> None:
     mark = rollups.watermark(account_id, book_id)
     if mark.seq == PARKED:
         raise Parked(book_id)
@@ -99,7 +101,7 @@ def _bring_up(history: History, rollups: Rollups, account_id: str, book_id: str,
     raise Missing(f"{book_id} after {mark.seq}")
 
 
-def _fold_run(rollups: Rollups, mark: Watermark, entries: Iterable[Entry]) -> Watermark:
+def _fold_run(rollups: Rollups, mark: Watermark, entries: Iterable[AnyEntry]) -> Watermark:
     """Fold what follows the watermark without a gap. Returns the watermark after it."""
     run = sorted(entries, key=lambda entry: entry.seq)
     rebuilding = mark.seq == PARKED
@@ -116,8 +118,8 @@ def _fold_run(rollups: Rollups, mark: Watermark, entries: Iterable[Entry]) -> Wa
     raise Moved(mark.book_id)
 
 
-def _following(mark: Watermark, run: Iterable[Entry]) -> Sequence[Entry]:
-    following: list[Entry] = []
+def _following(mark: Watermark, run: Iterable[AnyEntry]) -> Sequence[AnyEntry]:
+    following: list[AnyEntry] = []
     reached = max(mark.seq, 0)
     for entry in run:
         if entry.seq == reached + 1:
@@ -126,9 +128,9 @@ def _following(mark: Watermark, run: Iterable[Entry]) -> Sequence[Entry]:
     return following
 
 
-def _chunks(entries: Sequence[Entry]) -> Iterator[Sequence[Entry]]:
+def _chunks(entries: Sequence[AnyEntry]) -> Iterator[Sequence[AnyEntry]]:
     """As many at a time as one transaction has room for the rollups of, beside the watermark."""
-    some: list[Entry] = []
+    some: list[AnyEntry] = []
     keys: set[str] = set()
     for entry in entries:
         keys.update(touched(entry))
@@ -140,7 +142,7 @@ def _chunks(entries: Sequence[Entry]) -> Iterator[Sequence[Entry]]:
         yield some
 
 
-def _commit(rollups: Rollups, mark: Watermark, entries: Sequence[Entry]) -> Watermark:
+def _commit(rollups: Rollups, mark: Watermark, entries: Sequence[AnyEntry]) -> Watermark:
     after = Watermark(mark.account_id, mark.book_id, entries[-1].seq, entries[-1].at)
     was = rollups.read(mark.account_id, {key for entry in entries for key in touched(entry)})
     rollups.commit(mark, after, was, fold(was, entries))

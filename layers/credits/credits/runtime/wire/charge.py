@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pydantic import Field
 
 from credits.domain.charge import Usage
-from credits.domain.entry import Entry as LedgerEntry
+from credits.domain.entry import AnyEntry as LedgerEntry
 from credits.ledger.read import charge_id
 from credits.runtime.wire.entry import Entry, WarningName
 from credits.runtime.wire.shape import POLICIES, Answer, Id, Model, Quantity, Request, Text, Title

@@ -4,23 +4,24 @@ from typing import Literal
 
 from pydantic import Field
 
-from credits.domain.entry import ChangeStatus, EntryKind
-from credits.domain.entry import Entry as LedgerEntry
+from credits.domain.entry import CHARGES, ChangeStatus, EntryKind
+from credits.domain.entry import AnyEntry as LedgerEntry
 from credits.domain.entry import PlanChange as LedgerPlanChange
 from credits.domain.grant import GrantKind
 from credits.domain.instant import to_text
-from credits.ledger.read import charge_id
+from credits.ledger.read import charge_id, charge_name
 from credits.runtime.wire.shape import Answer, Instant
 
 WarningName = Literal["low", "exhausted"]
 
 
 class Draw(Answer):
-    """What the entry moved in one grant; `credits` is signed."""
+    """What the entry moved in one grant. Both are signed: `credits` can be spent, `held` are set aside for holds."""
 
     grant_id: str
     kind: GrantKind
     credits: int
+    held: int
 
 
 class PlanChange(Answer):
@@ -64,10 +65,14 @@ class Entry(Answer):
     conversation_id: str | None
     conversation_title: str | None
     member_id: str | None
+    hold_id: str | None = Field(description="The hold in whose book it stands, or which it opens, extends or closes.")
     model: str | None
     tool: str | None
     description: str | None
     change: PlanChange | None
+    corrects: str | None = Field(description="The `charge_id` of the charge it takes back, in whole or in part.")
+    by: str | None = Field(description="The operator who asked for it.")
+    forced: bool = Field(description="The balance did not cover it, and it was made all the same.")
     draws: list[Draw]
     catalog_version: str
     prev_hash: str
@@ -86,17 +91,24 @@ class Entry(Answer):
             total=entry.total,
             warning=entry.warning and entry.warning.value,
             alert=entry.alert and entry.alert.value,
-            charge_id=charge_id(entry) if entry.kind is EntryKind.CHARGE else None,
+            charge_id=charge_id(entry) if entry.kind in CHARGES else None,
             action=entry.action,
             quantity=entry.quantity,
             conversation_id=entry.conversation_id,
             conversation_title=entry.conversation_title,
             member_id=entry.member_id,
+            hold_id=entry.hold_id,
             model=entry.model,
             tool=entry.tool,
             description=entry.description,
             change=PlanChange.of(entry.change) if entry.change else None,
-            draws=[Draw(grant_id=draw.grant_id, kind=draw.kind, credits=draw.credits) for draw in entry.draws],
+            corrects=entry.corrects and charge_name(entry.corrects.book_id, entry.corrects.key),
+            by=entry.by,
+            forced=entry.forced,
+            draws=[
+                Draw(grant_id=draw.grant_id, kind=draw.kind, credits=draw.credits, held=draw.held)
+                for draw in entry.draws
+            ],
             catalog_version=entry.catalog_version,
             prev_hash=entry.prev_hash,
             hash=entry.hash,

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, AwareDatetime, Field
 
-from credits.domain.entry import Entry as LedgerEntry
+from credits.domain.entry import AnyEntry as LedgerEntry
 from credits.domain.grant import GrantKind
 from credits.domain.instant import floor, to_text
 from credits.runtime.wire.charge import Balance

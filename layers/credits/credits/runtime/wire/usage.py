@@ -8,8 +8,8 @@ from typing import Final
 
 from pydantic import ConfigDict, Field
 
-from credits.domain.entry import Entry as LedgerEntry
-from credits.domain.entry import EntryKind
+from credits.domain.entry import CHARGES
+from credits.domain.entry import AnyEntry as LedgerEntry
 from credits.domain.instant import to_text
 from credits.ledger.page import Page
 from credits.ledger.read import charge_id
@@ -231,7 +231,7 @@ def _row(entry: LedgerEntry) -> tuple[str | int | None, ...]:
         entry.model,
         entry.tool,
         entry.description,
-        charge_id(entry) if entry.kind is EntryKind.CHARGE else None,
+        charge_id(entry) if entry.kind in CHARGES else None,
     )
 
 
