@@ -236,7 +236,7 @@ def test_handed_on_it_goes_on_after_the_last_account_that_was_tried(
 ) -> None:
     for minutes, name in enumerate(IN_SHARD_00):
         opened(renewals.store, name, at=NOON - timedelta(minutes=10 - minutes))
-    looks = iter([31_000, 31_000, 30_000])
+    looks = iter([37_000, 37_000, 36_000])
     monkeypatch.setattr(Context, "get_remaining_time_in_millis", lambda _: next(looks))
     renewals.invoke(shards(shard("00")))
     monkeypatch.undo()
@@ -265,7 +265,7 @@ def test_a_shard_with_failures_that_runs_out_of_time_is_handed_on_and_comes_agai
     for minutes, name in enumerate(IN_SHARD_00):
         opened(renewals.store, name, at=NOON - timedelta(minutes=10 - minutes))
     poisoned(renewals, "a6")
-    looks = iter([31_000, 31_000, 30_000])
+    looks = iter([37_000, 37_000, 36_000])
     monkeypatch.setattr(Context, "get_remaining_time_in_millis", lambda _: next(looks))
 
     answer = renewals.invoke(shards(shard("00")))

@@ -106,7 +106,7 @@ def test_a_hold_that_the_balance_does_not_cover_is_refused() -> None:
 def test_a_hold_needs_a_paid_invoice_and_its_captures_and_its_close_do_not() -> None:
     book = book_with(allocation(100))
     book.hold(20, at=NOON)
-    book.account = replace(book.account, standing=Standing.UNPAID)
+    book.account = replace(book.account, standing=Standing.PAST_DUE, grace_ends_at=utc(NOON))
 
     with pytest.raises(PaymentRequired):
         book.hold(1, at=NOON, hold_id="b")
