@@ -260,12 +260,12 @@ def test_projections_wait_while_a_rebuild_clears(ledger: MemoryStore, rollups: R
 class Written:
     """A ledger as it was written, and nothing else."""
 
-    def __init__(self, entries: Sequence[Entry]) -> None:
+    def __init__(self, entries: Sequence[AnyEntry]) -> None:
         self.written = sorted(entries, key=lambda entry: (entry.at, entry.seq, entry.book_id))
 
     def entries(
         self, span: Span, *, limit: int, newest_first: bool = True, beyond: Place | None = None
-    ) -> Sequence[Entry]:
+    ) -> Sequence[AnyEntry]:
         assert not newest_first or limit == 1
         after = [place(each) for each in self.written].index(beyond) + 1 if beyond else 0
         rows = [entry for entry in self.written[after:] if span.holds(moment(entry.at, entry.seq))]
@@ -286,7 +286,7 @@ def two_books(ledger: MemoryStore) -> Written:
     )
 
 
-def of_book(two_books: Written, book_id: str) -> list[Entry]:
+def of_book(two_books: Written, book_id: str) -> list[AnyEntry]:
     return [entry for entry in two_books.written if entry.book_id == book_id]
 
 
@@ -316,7 +316,7 @@ def test_a_gap_of_a_book_of_which_nothing_is_counted_is_read_from_its_opening_on
     ledger = Written([*before, opening, late])
     reading = ledger.entries
 
-    def noted(span: Span, **options: Any) -> Sequence[Entry]:
+    def noted(span: Span, **options: Any) -> Sequence[AnyEntry]:
         asked.append(span)
         return reading(span, **options)
 
