@@ -14,7 +14,7 @@ from typing import Any
 from credits.catalog import load
 from credits.domain.account import Account
 from credits.domain.charge import Usage, charge
-from credits.domain.entry import Entry
+from credits.domain.entry import AnyEntry
 from credits.domain.instant import floor
 from credits.domain.open import OPENED_KEY, open_account
 from credits.domain.renew import as_of
@@ -108,7 +108,7 @@ class StripeBooks:
         return as_of(found, CATALOG, self.now)
 
     @property
-    def entries(self) -> Sequence[Entry]:
+    def entries(self) -> Sequence[AnyEntry]:
         """The whole ledger, the oldest first."""
         return self.store.entries(Span(ACCOUNT), limit=10_000, newest_first=False)
 

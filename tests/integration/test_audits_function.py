@@ -72,6 +72,8 @@ def audits(moto_connection: Connection) -> Iterator[Audits]:
         functions = Functions(
             {
                 "ACCOUNTS_TABLE": tables.accounts.Meta.table_name,
+                "HOLDS_TABLE": tables.holds.Meta.table_name,
+                "MEMBERS_TABLE": tables.members.Meta.table_name,
                 "ENTRIES_TABLE": tables.entries.Meta.table_name,
                 "KEYS_TABLE": "keys",
                 "UPGRADE_URL": "https://infuseos.example/upgrade",

@@ -27,6 +27,8 @@ def tables(moto_connection: Connection, monkeypatch: pytest.MonkeyPatch) -> Iter
     """Five accounts in tables that the environment names."""
     with tables_of_one_test(moto_connection) as tables:
         monkeypatch.setenv("ACCOUNTS_TABLE", tables.accounts.Meta.table_name)
+        monkeypatch.setenv("HOLDS_TABLE", tables.holds.Meta.table_name)
+        monkeypatch.setenv("MEMBERS_TABLE", tables.members.Meta.table_name)
         monkeypatch.setenv("ENTRIES_TABLE", tables.entries.Meta.table_name)
         for number, name in enumerate(NAMES):
             opened(DynamoStore(tables), name, at=NOON + timedelta(minutes=number))
@@ -94,6 +96,8 @@ def test_an_audit_that_is_cut_off_says_where_it_goes_on_and_goes_on_there(
     said = capsys.readouterr()
     monkeypatch.undo()
     monkeypatch.setenv("ACCOUNTS_TABLE", tables.accounts.Meta.table_name)
+    monkeypatch.setenv("HOLDS_TABLE", tables.holds.Meta.table_name)
+    monkeypatch.setenv("MEMBERS_TABLE", tables.members.Meta.table_name)
     monkeypatch.setenv("ENTRIES_TABLE", tables.entries.Meta.table_name)
 
     cursor = to_cursor("2026-11-23T12:03:00.000Z", "a3")
@@ -147,7 +151,9 @@ def test_a_survey_reads_page_after_page_and_finds_every_account_once(monkeypatch
     store = MemoryStore()
     for number, name in enumerate(NAMES):
         opened(store, name, at=NOON + timedelta(minutes=number))
-    store._accounts["a1"] = replace(store._accounts["a1"], used=1)
+    (book,) = store.read(AccountKey("a1"))
+    assert book
+    store._books["a1"] = replace(book, used=1)
 
     found = list(survey(store))
 

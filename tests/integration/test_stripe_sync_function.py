@@ -76,6 +76,8 @@ def worker(moto_connection: Connection, monkeypatch: pytest.MonkeyPatch) -> Iter
         module = Functions(
             {
                 "ACCOUNTS_TABLE": tables.accounts.Meta.table_name,
+                "HOLDS_TABLE": tables.holds.Meta.table_name,
+                "MEMBERS_TABLE": tables.members.Meta.table_name,
                 "ENTRIES_TABLE": tables.entries.Meta.table_name,
                 "KEYS_TABLE": "no-keys",
                 "UPGRADE_URL": "https://infuseos.example/upgrade",

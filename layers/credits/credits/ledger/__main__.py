@@ -1,6 +1,6 @@
 """Audit and export ledgers, from a shell with AWS credentials.
 
-    export ACCOUNTS_TABLE=… ENTRIES_TABLE=…
+    export ACCOUNTS_TABLE=… HOLDS_TABLE=… MEMBERS_TABLE=… ENTRIES_TABLE=…
     python -m credits.ledger audit --account acme
     python -m credits.ledger audit --all
     python -m credits.ledger audit --all --after CURSOR     (goes on where an audit was cut off)
@@ -24,7 +24,7 @@ from credits.ledger.store import Ledger
 from credits.ledger.survey import Audited, audited, survey
 from credits.ledger.tables import bind_tables, connect
 
-TABLES = ("ACCOUNTS_TABLE", "ENTRIES_TABLE")
+TABLES = ("ACCOUNTS_TABLE", "HOLDS_TABLE", "MEMBERS_TABLE", "ENTRIES_TABLE")
 WRONG, SILENT, CUT_OFF = 1, 2, 130
 
 
@@ -46,8 +46,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     absent = [name for name in TABLES if not os.environ.get(name)] + ([] if given.region else ["AWS_REGION"])
     if absent:
         parser.error(f"set {', '.join(absent)}")
-    accounts, entries = (os.environ[name] for name in TABLES)
-    store = DynamoStore(bind_tables(connect(region=given.region), accounts=accounts, entries=entries))
+    accounts, holds, members, entries = (os.environ[name] for name in TABLES)
+    connection = connect(region=given.region)
+    store = DynamoStore(bind_tables(connection, accounts=accounts, holds=holds, members=members, entries=entries))
     try:
         if given.command == "export":
             return export(store, given.account)

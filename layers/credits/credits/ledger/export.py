@@ -6,7 +6,7 @@ A line is an entry's record (`domain.record`), with its hash and the one before:
 
 from collections.abc import Iterator
 
-from credits.domain.entry import Entry
+from credits.domain.entry import AnyEntry
 from credits.domain.record import entry_to_record, to_json
 from credits.errors import AccountNotFound
 from credits.ledger.page import Page, from_cursor, to_cursor
@@ -17,7 +17,7 @@ LINES_AT_ONCE = 500
 
 
 @answering
-def exported(store: Ledger, account_id: str, *, limit: int, cursor: str | None = None) -> Page[Entry]:
+def exported(store: Ledger, account_id: str, *, limit: int, cursor: str | None = None) -> Page[AnyEntry]:
     """At most `limit` entries of the account and its other books, in time. Raises AccountNotFound."""
     beyond = Place(*from_cursor(cursor, 3)) if cursor else None
     rows = store.entries(Span(account_id), limit=limit + 1, newest_first=False, beyond=beyond)
@@ -28,7 +28,7 @@ def exported(store: Ledger, account_id: str, *, limit: int, cursor: str | None =
     return Page(shown, to_cursor(last.moment, last.book_id, last.key) if last else None)
 
 
-def line(entry: Entry) -> str:
+def line(entry: AnyEntry) -> str:
     """The entry as it stands in an export."""
     return to_json(entry_to_record(entry))
 

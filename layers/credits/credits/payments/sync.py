@@ -14,7 +14,7 @@ from typing import Final
 
 from credits.catalog import Catalog
 from credits.domain.entitle import Snapshot
-from credits.domain.entry import Entry
+from credits.domain.entry import AnyEntry, Entry
 from credits.domain.follow import follow
 from credits.domain.pack import bring_back, freeze, give_pack, lose, take_back, thaw
 from credits.ledger.post import Decide, Receipt, post
@@ -187,7 +187,7 @@ class Sync:
         """The entry of one step of a pack, written now or before."""
         return self._post(account_id, key, partial(rule, catalog=self._catalog, key=key), now).entries[0]
 
-    def stored(self, account_id: str, key: str) -> Entry | None:
+    def stored(self, account_id: str, key: str) -> AnyEntry | None:
         """The entry under this key, if the step was taken."""
         (entry,) = self._ledger.read(EntryKey(account_id, key))
         return entry
@@ -248,6 +248,6 @@ class _Pack:
         return self._credits * min(amount, self._amount) // self._amount
 
 
-def _asked(entry: Entry) -> int:
+def _asked(entry: AnyEntry) -> int:
     """What an entry was to take: what it took, and what was missing."""
     return entry.shortfall - sum(draw.credits + draw.frozen for draw in entry.draws)
