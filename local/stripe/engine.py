@@ -213,6 +213,7 @@ class Engine:
     def fail_payments(self, customer: str, decline_code: str | None = "generic_decline") -> None:
         """From now on every charge of the customer's is declined with this code; with None, no longer."""
         with self.lock:
+            self.advance()  # what is due by now goes as it would have gone
             self.state.referred("customer", customer, "customer")
             if decline_code is None:
                 self.state.failing.pop(customer, None)

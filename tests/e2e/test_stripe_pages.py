@@ -48,11 +48,17 @@ class Shop:
         )
         return str(session.url)
 
-    def portal(self) -> str:
+    def portal(self, **params: Any) -> str:
         (customer,) = self.sdk.v1.customers.list().data
-        return self.sdk.v1.billing_portal.sessions.create(
-            {"customer": customer.id, "configuration": self.configuration.id, "return_url": self.done}
-        ).url
+        wanted: Any = {"customer": customer.id, "configuration": self.configuration.id, "return_url": self.done}
+        return self.sdk.v1.billing_portal.sessions.create(wanted | params).url
+
+    def confirmation(self, seats: int) -> str:
+        """The portal's page that asks to agree to this number of seats."""
+        (subscription,) = self.sdk.v1.subscriptions.list().data
+        items = [{"id": subscription["items"].data[0].id, "price": self.team.id, "quantity": seats}]
+        kind = "subscription_update_confirm"
+        return self.portal(flow_data={"type": kind, kind: {"subscription": subscription.id, "items": items}})
 
 
 @pytest.fixture
@@ -88,8 +94,13 @@ def test_somebody_subscribes_adds_seats_cancels_and_sees_the_invoices(shop: Shop
     assert "It ends on 15 February 2027." in page.inner_text("main")
     looked_at(page, "portal")
     page.get_by_role("button", name="Keep it as it is").click()
+    page.goto(shop.confirmation(seats=7))
+    looked_at(page, "portal-confirm")
+    page.get_by_role("button", name="Confirm").click()
+    assert "7 × $49.00 a month" in page.inner_text("main")
+    page.goto(shop.portal())
     page.get_by_role("link", name="15 January 2027").first.click()
-    assert "Remaining time on 5 × Team after 15 Jan 2027" in page.inner_text("main")
+    assert "Remaining time on 7 × Team after 15 Jan 2027" in page.inner_text("main")
     looked_at(page, "invoice")
 
 

@@ -466,6 +466,18 @@ def test_paying_in_time_makes_it_active_again(shop: Shop) -> None:
     assert shop.sdk.v1.customers.retrieve(customer.id).delinquent is False
 
 
+def test_payments_that_may_succeed_again_have_failed_until_that_moment(shop: Shop) -> None:
+    customer = shop.customer()
+    subscription = shop.subscribe(customer, shop.pro)
+    shop.engine.fail_payments(customer.id)
+    # Past the renewal and two retries, which nobody has asked about yet.
+    shop.clock.move(days=31 + 9)
+
+    shop.engine.fail_payments(customer.id, None)
+
+    assert (shop.read(subscription).status, shop.invoice(subscription).attempt_count) == ("past_due", 3)
+
+
 @pytest.mark.parametrize("after", ["unpaid", "past_due"])
 def test_after_the_last_retry_the_accounts_settings_decide(after: Any) -> None:
     shop = Shop(policy=Policy(after_last_retry=after))
