@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run demo test check bench openapi picture build push lock clean
+.PHONY: help run demo test check permutations bench openapi picture build push lock clean
 
 # .venv/bin leads, so `sam`, `python` and `pytest` are the pinned ones in every recipe and in what it starts.
 # The uv that this Makefile may have fetched comes last: one that is installed is preferred.
@@ -17,7 +17,7 @@ export UV_SYSTEM_CERTS := 1
 PYTHON := .venv/bin/python
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 run: .venv/run.installed ## serve the whole stack on this machine: PORT=3000, DATA=dir keeps its state
 	@$(PYTHON) -m local
@@ -36,6 +36,9 @@ check: .venv/check.installed ## every gate before a commit: style, types, import
 	.venv/bin/cfn-lint template.yaml
 	.venv/bin/sam validate --lint
 	@$(MAKE) --no-print-directory test
+
+permutations: .venv/test.installed ## Stripe's events of ten lives in any order, 5,000 times: PERMUTATIONS=20000
+	PERMUTATIONS=$(or $(PERMUTATIONS),5000) $(PYTHON) -m pytest -q tests/simulation/test_stripe_lives.py
 
 simulate: .venv/test.installed ## a year of a hundred accounts under faults, again and again: SEED=1 STEPS=1000000
 	@$(PYTHON) -m tests.simulation --seed $(or $(SEED),1) --steps $(or $(STEPS),20000)

@@ -89,12 +89,15 @@ class StripeBooks:
         self.shop = Shop(policy=policy)
         self.store = MemoryStore()
         self.events = MemoryEvents()
-        fetch = Fetch(EngineAccount(self.shop), CATALOG)  # type: ignore[arg-type]  # the same, on an engine
-        self.sync = Sync(fetch, self.events, self.store, CATALOG)  # type: ignore[arg-type]  # the same, in memory
+        self.hear_through(Fetch(EngineAccount(self.shop), CATALOG))  # type: ignore[arg-type]  # the same, on an engine
         self._post(OPENED_KEY, partial(open_account, account_id=ACCOUNT), opens=True)
         self.shop.move(days=1)
         self.customer = self.shop.customer(card, ACCOUNT)
         self._delivered = 0
+
+    def hear_through(self, fetch: Fetch) -> None:
+        """Ask Stripe through this."""
+        self.sync = Sync(fetch, self.events, self.store, CATALOG)  # type: ignore[arg-type]  # the same, in memory
 
     @property
     def now(self) -> datetime:

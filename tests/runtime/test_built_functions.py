@@ -11,6 +11,7 @@ import pytest
 from credits.domain.instant import to_text
 from credits.ledger.dynamo import DynamoStore, _entry_item
 from credits.ledger.store import Span
+from credits.payments.signal import signal_of
 from credits.runtime import clock
 from local.sign import signed
 from local.template import ROOT
@@ -386,7 +387,41 @@ def test_every_event_of_stripe_s_is_taken_where_it_is_signed(webhooks: dict[str,
     assert {answer.status for answer in webhooks.values()} == {200}
 
 
-@pytest.mark.usefixtures("story", "renewals", "audits", "usage", "page", "alerts", "orders", "webhooks")
+@pytest.fixture(scope="session")
+def synced(orders: dict[str, Answer], deployment: Deployment) -> dict[str, Any]:
+    """What Stripe had to tell of the orders, worked off; then the customer is deleted; then all is compared."""
+    told: dict[str, Any] = {"ordered": orders["billing.change_seats"].body["seats"]}
+    told["synced"] = deployment.emulators["stripe_sync"].invoke(_signals(deployment, 0))
+    told["account"] = deployment.send("accounts.read_account").body
+    heard = len(deployment.stripe.events)
+    (customer,) = deployment.stripe.request("GET", "/v1/customers")["data"]
+    deployment.stripe.request("DELETE", f"/v1/customers/{customer['id']}")
+    told["deleted"] = deployment.emulators["stripe_sync"].invoke(_signals(deployment, heard))
+    told["account of nobody"] = deployment.send("accounts.read_account").body
+    for name in ("stripe_sync.schedule", "stripe_sync.signals"):
+        told[name] = deployment.invoke(name)
+    return told
+
+
+def _signals(deployment: Deployment, since: int) -> dict[str, Any]:
+    """The batch that the queue brings of everything since the event numbered `since`."""
+    event = json.loads((ROOT / "events" / "stripe_sync.signals.json").read_text(encoding="utf-8"))
+    template = event["Records"][0]
+    signals = [signal for each in deployment.stripe.events[since:] if (signal := signal_of(each))]
+    records = [template | {"messageId": each.event_id, "body": each.to_message()} for each in signals]
+    return {"Records": records}
+
+
+def test_what_was_ordered_from_stripe_comes_into_the_ledger(synced: dict[str, Any]) -> None:
+    assert synced["synced"] == {"batchItemFailures": []}
+    assert (synced["account"]["plan"]["id"], synced["account"]["seats"]) == ("team", synced["ordered"])
+    assert synced["deleted"] == {"batchItemFailures": []}
+    assert synced["account of nobody"]["plan"]["id"] == "free"
+    assert synced["stripe_sync.schedule"] is None
+    assert synced["stripe_sync.signals"] == {"batchItemFailures": []}
+
+
+@pytest.mark.usefixtures("story", "renewals", "audits", "usage", "page", "alerts", "orders", "webhooks", "synced")
 @pytest.mark.parametrize("name", functions())
 def test_a_function_asks_for_what_its_policy_allows_and_for_nothing_else(deployment: Deployment, name: str) -> None:
     assert deployment.recorders[name].asked == permissions(name)

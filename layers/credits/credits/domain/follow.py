@@ -92,7 +92,8 @@ class _Following:
         """Plan, seats, cycle and standing, in one entry."""
         account, subscription = self._journal.account, self._subscription
         if subscription and subscription.standing in ON_PLAN:
-            self._move(self._on_plan(account, subscription))
+            self._take_back_free(subscription)
+            self._move(self._on_plan(self._journal.account, subscription))
         elif account.subscription_id:
             self._move(self._on_free(account))
             free = period_at(account.opened_at, self._now)
@@ -182,6 +183,21 @@ class _Following:
             grace_ends_at=None,
             paid_until=None,
         )
+
+    def _take_back_free(self, subscription: Subscription) -> None:
+        """Take back the month of Free that began only because nobody had heard of the subscription yet. Where none of
+        it was spent, Free owes that month again."""
+        account = self._journal.account
+        month = account.period
+        if account.plan != FREE or account.subscription_id or month.start <= subscription.started_at:
+            return
+        given = [g for g in account.grants if g.kind is GrantKind.ALLOCATION and g.expires_at == month.end]
+        grants, draws = without(account.grants, sum(g.remaining for g in given), *(g.id for g in given))
+        untouched = all(g.remaining == g.credits for g in given)
+        if draws:
+            through = account.free_through - 1 if untouched else account.free_through
+            after = replace(account, grants=grants, free_through=through)
+            self._write(EntryKind.REVOCATION, after, draws, description="a month of Free that was over already")
 
     def _move(self, after: Account) -> None:
         """Write what is new about the account, if anything is."""
