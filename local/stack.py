@@ -88,11 +88,7 @@ def running(
         started.callback(server.stop)
         deployed = load()
         stack_clock = Clock()
-        stripe = (
-            None
-            if settings.stripe_key
-            else Site(stack_clock.now, file=settings.data / "stripe.state" if settings.data else None)
-        )
+        stripe = None if settings.stripe_key else _stand_in(settings, stack_clock)
         if stripe is not None:
             started.callback(stripe.stop)
             stripe.start()
@@ -151,6 +147,14 @@ def running(
         if stripe is not None:
             stripe.deliver()
         yield stack
+
+
+def _stand_in(settings: Settings, stack_clock: Clock) -> Site:
+    """Stripe on this machine, kept where the stack's data is."""
+    file = settings.data / "stripe.state" if settings.data else None
+    stripe = Site(stack_clock.now, seed=settings.stripe_seed, file=file)
+    stripe.delivery.faults = settings.stripe_faults
+    return stripe
 
 
 def _connect_stripe(aws: Aws, secret: str, settings: Settings, stand_in: Site | None, url: str, say: Say) -> None:

@@ -11,7 +11,8 @@ handed in, so that a year of billing takes a moment and the same seed gives the 
     paging.py         lists
     customers.py      customers; methods.py: their payment methods, and Stripe's test cards
     catalog.py        products and prices
-    subscriptions.py  subscriptions and their items: create, change, pause, cancel
+    subscriptions.py  subscriptions: created, read and changed
+    items.py          their items and periods; change.py: what a change does; ending.py: pauses and ends
     proration.py      what a change in mid-period credits and charges
     renewal.py        what the passing of time does to subscriptions
     schedules.py      subscription schedules

@@ -18,6 +18,7 @@ from local.stripe import (
     catalog,
     checkout,
     customers,
+    ending,
     endpoints,
     invoices,
     methods,
@@ -263,7 +264,7 @@ SHOWN_WHEN_DELETED = {"customer"}
 
 
 def _cancel_with(state: State, subscription: Thing) -> None:
-    subscriptions.finish(state, subscription)
+    ending.finish(state, subscription)
 
 
 ROUTES: Sequence[tuple[str, str, Handler]] = (
@@ -292,9 +293,9 @@ ROUTES: Sequence[tuple[str, str, Handler]] = (
     ("GET", "/v1/subscriptions", subscriptions.list_all),
     ("GET", "/v1/subscriptions/*", subscriptions.retrieve),
     ("POST", "/v1/subscriptions/*", subscriptions.update),
-    ("DELETE", "/v1/subscriptions/*", subscriptions.cancel),
-    ("POST", "/v1/subscriptions/*/pause", subscriptions.pause),
-    ("POST", "/v1/subscriptions/*/resume", subscriptions.resume),
+    ("DELETE", "/v1/subscriptions/*", ending.cancel),
+    ("POST", "/v1/subscriptions/*/pause", ending.pause),
+    ("POST", "/v1/subscriptions/*/resume", ending.resume),
     ("POST", "/v1/subscription_items", subscriptions.create_item),
     ("GET", "/v1/subscription_items", subscriptions.list_items),
     ("GET", "/v1/subscription_items/*", subscriptions.retrieve_item),

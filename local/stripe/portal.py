@@ -1,6 +1,7 @@
 """The customer portal: configurations, sessions, and what people do on its page."""
 
-from local.stripe import customers, invoices, methods, schedules, standing, subscriptions
+from local.stripe import customers, ending, invoices, methods, schedules, standing, subscriptions
+from local.stripe.change import PRORATIONS
 from local.stripe.fault import invalid
 from local.stripe.paging import PAGING, newest
 from local.stripe.params import Params
@@ -124,7 +125,7 @@ def _cancel_feature(part: Params) -> Thing:
         "cancellation_reason": {"enabled": reason.boolean("enabled"), "options": reason.texts("options")},
         "enabled": part.boolean("enabled"),
         "mode": part.choice("mode", ("at_period_end", "immediately"), "at_period_end"),
-        "proration_behavior": part.choice("proration_behavior", subscriptions.PRORATIONS, "none"),
+        "proration_behavior": part.choice("proration_behavior", PRORATIONS, "none"),
     }
 
 
@@ -161,7 +162,7 @@ def _update_feature(state: State, part: Params) -> Thing:
         "default_allowed_updates": part.texts("default_allowed_updates"),
         "enabled": part.boolean("enabled"),
         "products": products,
-        "proration_behavior": part.choice("proration_behavior", subscriptions.PRORATIONS, "none"),
+        "proration_behavior": part.choice("proration_behavior", PRORATIONS, "none"),
         "schedule_at_period_end": {"conditions": conditions},
         "trial_update_behavior": part.choice("trial_update_behavior", ("continue_trial", "end_trial"), "end_trial"),
     }
@@ -348,11 +349,11 @@ def cancel(state: State, session: Thing, subscription: Thing, *, feedback: str |
     if how["mode"] == "immediately":
         prorate = how["proration_behavior"] != "none"
         now = how["proration_behavior"] == "always_invoice"
-        subscriptions.finish(state, subscription, prorate=prorate, invoice_now=now)
+        ending.finish(state, subscription, prorate=prorate, invoice_now=now)
         return
     with state.changing(subscription, "customer.subscription.updated"):
         ends = max(item["current_period_end"] for item in subscription["items"]["data"])
-        subscriptions.set_cancel_at(state, subscription, ends)
+        ending.set_cancel_at(state, subscription, ends)
         subscription["cancellation_details"] = {**subscription["cancellation_details"], "feedback": feedback}
     standing.schedule_next(state, subscription)
 
@@ -362,7 +363,7 @@ def keep(state: State, session: Thing, subscription: Thing) -> None:
     feature(state, session, "subscription_update" if subscription["schedule"] else "subscription_cancel")
     schedules.release_from(state, subscription)
     with state.changing(subscription, "customer.subscription.updated"):
-        subscriptions.set_cancel_at(state, subscription, None)
+        ending.set_cancel_at(state, subscription, None)
     standing.schedule_next(state, subscription)
 
 

@@ -3,6 +3,8 @@
 from copy import deepcopy
 
 from local.stripe import customers, standing, subscriptions
+from local.stripe.change import PRORATIONS, apply, change_of
+from local.stripe.ending import finish
 from local.stripe.fault import StripeFault, invalid
 from local.stripe.params import Params
 from local.stripe.renewal import pass_time
@@ -40,12 +42,12 @@ def _of_new(state: State, customer: str | None, details: Params) -> tuple[State,
 
 def _of_change(fork: State, copy: Thing, details: Params) -> tuple[State, Thing]:
     if details.boolean("cancel_now"):
-        prorate = details.choice("proration_behavior", subscriptions.PRORATIONS, "create_prorations") != "none"
+        prorate = details.choice("proration_behavior", PRORATIONS, "create_prorations") != "none"
         before = copy["latest_invoice"]
-        subscriptions.finish(fork, copy, prorate=prorate, invoice_now=True)
+        finish(fork, copy, prorate=prorate, invoice_now=True)
         return fork, _made(fork, copy, before)
-    change = subscriptions.change_of(fork, copy, details)
-    invoice = None if change.same else subscriptions.apply(fork, copy, change)
+    change = change_of(fork, copy, details)
+    invoice = None if change.same else apply(fork, copy, change)
     if invoice is None:
         before = copy["latest_invoice"]
         standing.schedule_next(fork, copy)

@@ -1,6 +1,6 @@
 """What the passing of time does: renewals, the ends of trials, retries, cancellations, bank debits that come in."""
 
-from local.stripe import checkout, invoices, methods, payments, schedules, standing, subscriptions
+from local.stripe import checkout, ending, invoices, items, methods, payments, schedules, standing
 from local.stripe.period import Span
 from local.stripe.state import State, Thing
 
@@ -29,7 +29,7 @@ def happen(state: State, what: str, name: str) -> None:
         case "cancel":
             early = thing["cancel_at"] < min(item["current_period_end"] for item in thing["items"]["data"])
             prorate = early and state.notes[name].get("end_prorates", False)
-            subscriptions.finish(state, thing, prorate=prorate, at_end=True)
+            ending.finish(state, thing, prorate=prorate, at_end=True)
         case "resume":
             with state.changing(thing, "customer.subscription.updated"):
                 thing["pause_collection"] = None
@@ -45,7 +45,7 @@ def happen(state: State, what: str, name: str) -> None:
         case "expire" if thing["object"] == "checkout.session":
             checkout.end(state, thing)
         case "expire":
-            subscriptions.expire(state, thing)
+            ending.expire(state, thing)
 
 
 def renew(state: State, subscription: Thing) -> None:
@@ -53,7 +53,7 @@ def renew(state: State, subscription: Thing) -> None:
     ended = [item for item in subscription["items"]["data"] if item["current_period_end"] <= state.instant]
     span = Span(min(item["current_period_start"] for item in ended), state.instant)
     with state.changing(subscription, "customer.subscription.updated"):
-        lines = [subscriptions.renew_item(state, subscription, item) for item in ended]
+        lines = [items.renew_item(state, subscription, item) for item in ended]
         _draft_cycle(state, subscription, lines, span)
     standing.schedule_next(state, subscription)
 
@@ -65,11 +65,11 @@ def end_trial(state: State, subscription: Thing) -> None:
         if behavior == "cancel":
             standing.end(state, subscription)
         else:
-            subscriptions.set_paused(state, subscription, "trial_end_without_payment_method")
+            ending.set_paused(state, subscription, "trial_end_without_payment_method")
         return
     with state.changing(subscription, "customer.subscription.updated"):
         span = Span(subscription["trial_start"], state.instant)
-        lines = subscriptions.restart(state, subscription)
+        lines = items.restart(state, subscription)
         _draft_cycle(state, subscription, lines, span)
     standing.schedule_next(state, subscription)
 

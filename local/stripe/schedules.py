@@ -2,8 +2,11 @@
 
 from collections.abc import Sequence
 
-from local.stripe import standing, subscriptions
+from local.stripe import standing
+from local.stripe.change import PRORATIONS, Change, apply, bill
+from local.stripe.ending import finish
 from local.stripe.fault import invalid
+from local.stripe.items import Wanted
 from local.stripe.paging import PAGING, newest
 from local.stripe.params import Params
 from local.stripe.period import moved
@@ -113,9 +116,7 @@ def cancel(state: State, params: Params, name: str) -> Thing:
     schedule = state.get("subscription_schedule", name)
     require(schedule["status"] == "active", f"You cannot cancel a {schedule['status']} schedule.")
     subscription = state.objects[schedule["subscription"]]
-    subscriptions.finish(
-        state, subscription, prorate=params.boolean("prorate"), invoice_now=params.boolean("invoice_now")
-    )
+    finish(state, subscription, prorate=params.boolean("prorate"), invoice_now=params.boolean("invoice_now"))
     return schedule
 
 
@@ -164,22 +165,22 @@ def _apply(state: State, schedule: Thing, phase: Thing, *, proration: str) -> No
     """Gives the subscription the items of the phase. Items keep their ids, by price or else by place."""
     subscription = state.objects[schedule["subscription"]]
     free = list(subscription["items"]["data"])
-    wanted: list[subscriptions.Wanted] = []
+    wanted: list[Wanted] = []
     for each in phase["items"]:
         same = next((item for item in free if item["price"]["id"] == each["price"]), free[0] if free else None)
         if same is not None:
             free.remove(same)
-        wanted.append(subscriptions.Wanted(state.objects[each["price"]], each["quantity"], each["metadata"], same))
-    change = subscriptions.Change(
+        wanted.append(Wanted(state.objects[each["price"]], each["quantity"], each["metadata"], same))
+    change = Change(
         wanted,
         proration=proration,
         at=state.instant,
         restart=phase["billing_cycle_anchor"] == "phase_start" and phase["start_date"] == state.instant,
     )
     with state.changing(subscription, "customer.subscription.updated"):
-        invoice = subscriptions.apply(state, subscription, change)
+        invoice = apply(state, subscription, change)
     if invoice is not None:
-        subscriptions.bill(state, subscription, invoice)
+        bill(state, subscription, invoice)
     standing.schedule_next(state, subscription)
 
 
@@ -211,7 +212,7 @@ def _phases(state: State, schedule: Thing, given: Sequence[Params]) -> list[Thin
                 items,
                 start=start,
                 end=end,
-                proration=each.choice("proration_behavior", subscriptions.PRORATIONS, "create_prorations"),
+                proration=each.choice("proration_behavior", PRORATIONS, "create_prorations"),
                 anchor=each.text("billing_cycle_anchor"),
                 metadata=each.metadata(),
             )
