@@ -101,12 +101,15 @@ def running(
             started.callback(database.stop)
         endpoint = settings.dynamodb_endpoint or (database or aws_services).endpoint
         atomic = endpoint != aws_services.endpoint
-        payment_origins = {"PaymentOrigins": stripe.url} if stripe is not None else {}
+        url = f"http://127.0.0.1:{server.port}"
+        of_this_stack = {"UpgradeUrl": f"{url}/#settings/usage"}
+        if stripe is not None:
+            of_this_stack["PaymentOrigins"] = stripe.url
         resources = Resources(
             deployed,
             region=VARIABLES["AWS_REGION"],
             endpoint=aws_services.endpoint,
-            parameters=PARAMETERS | payment_origins,
+            parameters=PARAMETERS | of_this_stack,
         )
         variables = {
             **VARIABLES,
@@ -130,7 +133,6 @@ def running(
         aws = Aws.at(dynamodb=endpoint, moto=aws_services.endpoint, region=VARIABLES["AWS_REGION"])
         resources.create_missing(aws)
         api_key = _api_key(variables)
-        url = f"http://127.0.0.1:{server.port}"
         _connect_stripe(aws, variables["STRIPE_SECRET_ID"], settings, stripe, url, say)
         pump = Pump(deployed, resources, aws, environments, stack_clock, atomic=atomic, say=say)
         environments.wait_until_ready()

@@ -89,7 +89,8 @@ def start_checkout() -> Response[str]:
         confirmed = form.get("confirmed") == "yes"
         order = ordered_plan(form)
         ordered = order_plan(desk, account_id, order, key=key, return_url=back, now=now, confirmed=confirmed)
-    return see_other(ordered.url or app.address(session).to({}))
+    # What is done already needs no page of Stripe's: the product is in the window, or else the page is.
+    return see_other(ordered.url or session.return_url or app.address(session).to({}))
 
 
 @app.post("/usage/portal", include_in_schema=False)

@@ -8,12 +8,14 @@ const day = (instant) => new Intl.DateTimeFormat(locale, { dateStyle: "long" }).
 const credits = (count) => `${number.format(count)} ${count === 1 ? "credit" : "credits"}`;
 
 const MIDDLE_DOT = " · ";
-const COUNTED_AFTER_MS = 1500; // usage lags the ledger by a moment
+const COUNTED_AFTER_MS = [1000, 3000, 8000]; // usage lags the ledger by a moment
+const AFTER_PAYMENT_MS = [1500, 3000, 6000, 12000];
 
 const page = {
   account: new URLSearchParams(location.search).get("account") ?? "pro",
   state: null,
   conversation: null, // {id, title} of the open one
+  balance: null, // what the badge showed last
   busy: true, // until it knows who is here
 };
 
@@ -208,7 +210,7 @@ async function send(text, added) {
     $("thread").scrollTop = $("thread").scrollHeight;
     $("badge").refresh();
     load();
-    setTimeout(load, COUNTED_AFTER_MS);
+    for (const moment of COUNTED_AFTER_MS) setTimeout(load, moment);
   } catch (error) {
     waiting.replaceChildren(make("p", { class: "cost-line" }, `That did not work: ${error.message}`));
   } finally {
@@ -321,9 +323,23 @@ for (const [index, tab] of TABS.entries()) {
   });
 }
 $("badge").addEventListener("infuseos-credits-expired", renewBadge);
+$("badge").addEventListener("infuseos-credits", ({ detail: { remaining, total } }) => {
+  const shown = page.balance;
+  page.balance = `${remaining} / ${total}`;
+  if (!shown || shown === page.balance || page.busy) return;
+  load();
+  if ($("settings").open && !$("panel-usage").hidden) showUsage();
+});
 
 await load();
 showWelcome();
 setBusy(false);
 renewBadge();
-if (location.hash === "#settings/usage") openSettings("usage");
+function arrive() {
+  if (location.hash !== "#settings/usage") return;
+  openSettings("usage");
+  // They may come from a payment, which Stripe tells of in a moment.
+  for (const moment of AFTER_PAYMENT_MS) setTimeout(() => $("badge").refresh(), moment);
+}
+addEventListener("hashchange", arrive);
+arrive();
