@@ -227,6 +227,9 @@ TIMES: Final = {"pro": 4, "max": 8, "team": 12}
 # Free has this one model.
 ON_FREE: Final = ("free", "low", "exhausted")
 
+# Who has bought a pack, which, and how many days ago.
+PACKS: Final = {"pro": ("small", 5.6)}
+
 MEMBERS: Final = ("ana", "ben", "chloe")
 
 

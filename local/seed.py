@@ -13,6 +13,7 @@ from typing import Any, Final
 from credits import catalog
 from credits.domain.charge import charge
 from credits.domain.open import OPENED_KEY, open_account
+from credits.domain.pack import give_pack
 from credits.domain.subscribe import change_plan
 from credits.ledger.dynamo import DynamoStore, _account_item, _entry_item
 from credits.ledger.memory import MemoryStore
@@ -21,7 +22,7 @@ from credits.ledger.store import AccountKey, Span
 from credits.usage.project import rebuild
 from credits.usage.tables import Rollups
 from local.client import Client
-from local.history import OPENED_DAYS_AGO, happenings
+from local.history import OPENED_DAYS_AGO, PACKS, happenings
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +74,14 @@ def tell(store: MemoryStore, account_id: str, now: datetime) -> None:
     if account.plan != "free":
         change = partial(change_plan, key="seed-plan", plan=account.plan, seats=account.seats, catalog=sold)
         do("seed-plan", decide=change, now=opened + timedelta(minutes=5))
-    for number, each in enumerate(happenings(account_id), 1):
-        key = client_key(f"seed-{number:02}")
-        do(key, decide=partial(charge, key=key, lines=each.lines, catalog=sold), now=now - each.ago)
+    chats = [(each.ago, client_key(f"seed-{number:02}"), each) for number, each in enumerate(happenings(account_id), 1)]
+    told = [(ago, key, partial(charge, key=key, lines=each.lines, catalog=sold)) for ago, key, each in chats]
+    if account_id in PACKS:
+        pack, days = PACKS[account_id]
+        bought = partial(give_pack, key="seed-pack", pack=sold.packs[pack], catalog=sold)
+        told.append((timedelta(days=days), "seed-pack", bought))
+    for ago, key, rule in sorted(told, key=lambda each: each[0], reverse=True):
+        do(key, decide=rule, now=now - ago)
 
 
 def put(dynamodb: Any, table: str, items: Sequence[Mapping[str, Any]]) -> None:

@@ -1,15 +1,12 @@
 """The badge on a page of another site, as the product embeds it."""
 
-import http.server
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from urllib.parse import parse_qs, urlsplit
 
 from playwright.sync_api import Page, expect
 
 from local.seed import usage_page
 from tests.e2e.launch import Launched
+from tests.e2e.site import product
 from tests.e2e.visitor import Visitor, screenshot, violations
 
 PAGE = """<!doctype html>
@@ -19,30 +16,6 @@ PAGE = """<!doctype html>
   </head>
   <body><main><h1>A product</h1><infuseos-credits session="{session}"></infuseos-credits></main></body>
 </html>"""
-
-
-@contextmanager
-def product(page: str) -> Iterator[str]:
-    """Another site with this page; its origin."""
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            found = self.path == "/"
-            self.send_response(200 if found else 404)
-            self.send_header("content-type", "text/html; charset=utf-8")
-            self.end_headers()
-            self.wfile.write(page.encode() if found else b"")
-
-        def log_message(self, *_: object) -> None:
-            """The tests' output is pytest's."""
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 def session_of(stack: Launched, account_id: str) -> str:

@@ -1,7 +1,10 @@
 """The host shell: a chat that spends credits, the Usage page in its settings, and the badge in its sidebar."""
 
+import http.client
+import json
 import re
 from typing import Literal
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import FrameLocator, Locator, Page, expect
@@ -65,13 +68,13 @@ def test_the_worked_examples_are_sent_with_a_click_and_come_to_3_and_7(shell: Pa
     before = remaining(shell)
 
     shell.get_by_role("button", name=EMAILS).click()
-    expect(shell.get_by_text(f"3 credits · {before - 3} left")).to_be_visible()
+    expect(shell.get_by_text(f"3 credits · {before - 3:,} left")).to_be_visible()
     expect(shell.locator(".steps li")).to_have_text(["Gmail search · 2 credits"])
     expect(badge(shell)).to_have_attribute("aria-valuenow", str(before - 3))
 
     shell.get_by_role("button", name="New chat").click()
     shell.get_by_role("button", name=MEETING).click()
-    expect(shell.get_by_text(f"7 credits · {before - 10} left")).to_be_visible()
+    expect(shell.get_by_text(f"7 credits · {before - 10:,} left")).to_be_visible()
     expect(shell.locator(".steps li")).to_have_text(
         ["Find free time · 2 credits", "Create event · 2 credits", "Send email · 2 credits"]
     )
@@ -223,3 +226,44 @@ def test_axe_finds_nothing_wrong_with_the_shell(
     expect(page.frame_locator("iframe").get_by_role("heading", level=1, name="Usage")).to_be_visible()
     assert violations(page) == []
     screenshot(page, f"shell-settings-{theme}", whole=False)
+
+
+# Its back end
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status"),
+    [
+        ("GET", "state?account=pro", None, 200),
+        ("GET", "state?account=nobody", None, 400),
+        ("GET", "conversation?account=pro", None, 400),
+        ("GET", "nothing", None, 404),
+        ("GET", "../server.py", None, 404),
+        ("POST", "sessions", {"account": "nobody", "time_zone": "UTC", "locale": "en-US"}, 400),
+        ("POST", "messages", {"account": "pro"}, 400),
+        ("POST", "messages", {"account": "pro", "message_id": "m", "text": " ", "model": "gpt-5.1", "added": []}, 400),
+    ],
+)
+def test_its_back_end_answers_its_own_script_and_nothing_else(
+    stack: Launched, method: str, path: str, body: object, status: int
+) -> None:
+    assert stack.client.call(method, f"/__local__/shell/{path}", body).status == status
+
+
+def test_no_form_of_another_site_spends_anything(stack: Launched) -> None:
+    connection = http.client.HTTPConnection(urlsplit(stack.client.url).netloc, timeout=30)
+    message = {"account": "pro", "message_id": "forged", "text": "Hello", "model": "gpt-5.1", "added": []}
+    for content_type in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data"):
+        connection.request("POST", "/__local__/shell/messages", json.dumps(message), {"content-type": content_type})
+        answer = connection.getresponse()
+        assert (answer.status, json.loads(answer.read())) == (400, {"message": "the body is JSON"})
+    connection.close()
+
+
+def test_a_message_that_is_sent_again_costs_nothing_again(stack: Launched) -> None:
+    message = {"account": "max", "message_id": "once", "text": "Hello", "model": "gpt-5.1", "added": []}
+
+    first, second = (stack.client.call("POST", "/__local__/shell/messages", message, expect=[200]) for _ in range(2))
+
+    assert first.body["credits"] == 1
+    assert second.body == first.body

@@ -25,7 +25,7 @@ def test_what_is_left_today_does_not_depend_on_the_day(now: datetime) -> None:
         left[account_id] = (account.plan, account.remaining, account.total)
 
     assert left == {
-        "pro": ("pro", 765, 1_000),
+        "pro": ("pro", 1_165, 1_400),
         "free": ("free", 286, 300),
         "max": ("max", 2_994, 3_000),
         "team": ("team", 11_707, 12_000),
@@ -42,7 +42,14 @@ def test_a_history_begins_weeks_ago_and_holds_what_the_page_shows() -> None:
     entries = store.entries(Span("pro"), limit=1_000)
 
     assert entries[-1].at == now - timedelta(days=40)
-    assert {entry.kind.value for entry in entries} == {"opened", "allocation", "plan_change", "charge", "expiry"}
+    assert {entry.kind.value for entry in entries} == {
+        "opened",
+        "allocation",
+        "plan_change",
+        "charge",
+        "expiry",
+        "pack",
+    }
     assert {entry.action for entry in entries if entry.action} == {
         "message",
         "agent_step",
