@@ -82,7 +82,9 @@ def change_of(state: State, subscription: Thing, params: Params) -> Change:
 
 
 def apply(state: State, subscription: Thing, change: Change) -> Thing | None:
-    """Makes the change. Returns the draft of the invoice that it calls for now, if it does."""
+    """Makes the change, in the place of one that waits. Returns the draft of the invoice that it calls for now, if it
+    does."""
+    drop_pending(state, subscription)
     billed = subscription["status"] not in {"trialing", "paused"}
     anew = change.restart or any(
         each.item is not None and not same_interval(each.item["price"], each.price) for each in change.wanted
@@ -158,11 +160,14 @@ def unpaid(state: State, subscription: Thing, change: Change) -> str | None:
 
 def hold_back(state: State, subscription: Thing, change: Change) -> Thing:
     """Keeps the change as the subscription's `pending_update`: it is made once its invoice is paid, or never."""
+    drop_pending(state, subscription)
     fork = state.fork(subscription["customer"])
     copy = fork.objects[subscription["id"]]
     drafted = apply(fork, copy, _of_copy(change, copy))
     after = deepcopy(copy["items"]["data"])
-    lines = deepcopy(fork.notes[drafted["id"]]["lines"]) if drafted is not None else []
+    every = deepcopy(fork.notes[drafted["id"]]["lines"]) if drafted is not None else []
+    # What waited before is here as well, and gets on the invoice by itself.
+    lines = [line for line in every if _waits_for(line) not in state.objects]
     state.random.setstate(fork.random.getstate())
     expires = state.instant + standing.FIRST_PAYMENT_SECONDS
     with state.changing(subscription, "customer.subscription.updated"):
@@ -193,3 +198,22 @@ def hold_back(state: State, subscription: Thing, change: Change) -> Thing:
     invoices.collect(state, invoice)
     state.agenda.put("expire", subscription["id"], expires)
     return subscription
+
+
+def drop_pending(state: State, subscription: Thing) -> None:
+    """A change that waits for its payment is made no more."""
+    pending = state.notes[subscription["id"]].pop("pending", None)
+    if pending is None:
+        return
+    state.agenda.put("expire", subscription["id"], None)
+    with state.changing(subscription, "customer.subscription.updated"):
+        subscription["pending_update"] = None
+    state.emit("customer.subscription.pending_update_expired", subscription)
+    invoices.void(state, state.objects[pending["invoice"]])
+
+
+def _waits_for(line: Thing) -> str | None:
+    """The invoice item that the line is of."""
+    details = line["parent"]["subscription_item_details"] or line["parent"]["invoice_item_details"]
+    name: str | None = details["invoice_item"]
+    return name

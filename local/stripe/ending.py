@@ -1,7 +1,7 @@
 """How subscriptions end and pause: at once, on a day that is set, or because a payment never came."""
 
 from local.stripe import invoices, proration, standing
-from local.stripe.change import PRORATIONS
+from local.stripe.change import PRORATIONS, drop_pending
 from local.stripe.items import current_span, rest_lines, restart, set_period
 from local.stripe.params import Params
 from local.stripe.period import Span
@@ -30,6 +30,7 @@ def finish(
     if subscription["status"] == "incomplete":
         expire(state, subscription)
         return
+    drop_pending(state, subscription)
     if prorate and subscription["status"] != "trialing":
         for item in subscription["items"]["data"]:
             invoices.wait(state, subscription, proration.credit_lines(state, subscription, item, state.instant))
@@ -51,11 +52,8 @@ def expire(state: State, subscription: Thing) -> None:
         standing.expire_first_payment(state, subscription)
         if latest["status"] == "open":
             invoices.void(state, latest)
-    elif (pending := notes.pop("pending", None)) is not None:
-        with state.changing(subscription, "customer.subscription.updated"):
-            subscription["pending_update"] = None
-        state.emit("customer.subscription.pending_update_expired", subscription)
-        invoices.void(state, state.objects[pending["invoice"]])
+    elif "pending" in notes:
+        drop_pending(state, subscription)
     elif (resuming := notes.pop("resumed_by", None)) is not None:
         invoices.void(state, state.objects[resuming])
 

@@ -375,6 +375,8 @@ def collect(state: State, invoice: Thing, *, method: Thing | None = None, by_han
     subscription = standing.subscription_of(state, invoice)
     method = method or methods.of_customer(state, invoice["customer"], subscription)
     intent = state.objects[state.notes[invoice["id"]]["payment_intent"]]
+    if intent["status"] == "processing" and not by_hand:
+        return False  # somebody has paid by bank meanwhile: what comes of that is heard of
     status = payments.confirm_intent(state, intent, method) if method is not None else intent["status"]
     counts = not (by_hand and invoice["attempted"])
     before = {name: invoice[name] for name in ("attempt_count", "attempted", "next_payment_attempt")}
@@ -396,6 +398,8 @@ def settled(state: State, intent: Thing) -> None:
     if name is None:
         return
     invoice = state.objects[name]
+    if invoice["status"] != "open":
+        return
     if intent["status"] == "succeeded":
         _paid(state, invoice)
     else:

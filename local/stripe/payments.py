@@ -70,6 +70,11 @@ def outlook(state: State, customer: str | None, method: Thing | None) -> str | N
 
 def confirm_intent(state: State, intent: Thing, method: Thing) -> str:
     """Charges the payment method. Returns the intent's status: succeeded, processing, or requires_payment_method."""
+    require(
+        intent["status"] != "processing",
+        "A payment is already processing.",
+        code="payment_intent_unexpected_state",
+    )
     decline = outlook(state, intent["customer"], method)
     intent["payment_method"] = method["id"]
     charge = _charge(state, intent, method)

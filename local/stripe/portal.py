@@ -267,6 +267,9 @@ def change(state: State, session: Thing, subscription: Thing, *, price: Thing, q
     Raises a 402 where the payment that it calls for is declined; nothing has changed then.
     """
     how = feature(state, session, "subscription_update")
+    require(
+        subscription["status"] in standing.RUNNING, f"A subscription that is {subscription['status']} stays as it is."
+    )
     item = subscription["items"]["data"][0]
     allowed = [name for each in how["products"] for name in each["prices"]]
     require(not allowed or price["id"] in allowed, "The portal does not offer this price.")

@@ -1,6 +1,6 @@
 """What the passing of time does: renewals, the ends of trials, retries, cancellations, bank debits that come in."""
 
-from local.stripe import checkout, ending, invoices, items, methods, payments, schedules, standing
+from local.stripe import change, checkout, ending, invoices, items, methods, payments, schedules, standing
 from local.stripe.period import Span
 from local.stripe.state import State, Thing
 
@@ -50,6 +50,7 @@ def happen(state: State, what: str, name: str) -> None:
 
 def renew(state: State, subscription: Thing) -> None:
     """Begins the next period of each item whose period is over. Its invoice is a draft for an hour."""
+    change.drop_pending(state, subscription)
     ended = [item for item in subscription["items"]["data"] if item["current_period_end"] <= state.instant]
     span = Span(min(item["current_period_start"] for item in ended), state.instant)
     with state.changing(subscription, "customer.subscription.updated"):

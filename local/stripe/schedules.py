@@ -32,7 +32,10 @@ def begun(state: State, subscription: Thing, *, metadata: Thing) -> Thing:
         "You cannot migrate a subscription that is already attached to a schedule: "
         f"`{subscription['id']}` is already attached to `{subscription['schedule']}`.",
     )
-    require(subscription["status"] not in standing.ENDED, "You cannot migrate a subscription that has ended.")
+    require(
+        subscription["status"] in standing.RUNNING,
+        f"You cannot migrate a subscription that is {subscription['status']}.",
+    )
     items = subscription["items"]["data"]
     phase = _shown(
         subscription,

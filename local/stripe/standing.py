@@ -4,6 +4,9 @@ from local.stripe.state import State, Thing
 
 ENDED = {"canceled", "incomplete_expired"}
 
+# One period follows another.
+RUNNING = {"active", "past_due", "trialing", "unpaid"}
+
 # The first payment of a subscription has 23 hours, as has a change or a resumption that waits for its payment.
 FIRST_PAYMENT_SECONDS = 23 * 3600
 
@@ -135,6 +138,7 @@ def settle_pending(state: State, subscription: Thing) -> None:
         if item["id"] not in pending["debits"]:
             state.remove(item)
     for item in pending["items"]:
+        item["price"] = state.objects[item["price"]["id"]]
         state.objects[item["id"]] = item
         state.notes[item["id"]] = {"debits": pending["debits"][item["id"]]}
     subscription["items"] = {**subscription["items"], "data": pending["items"], "total_count": len(pending["items"])}

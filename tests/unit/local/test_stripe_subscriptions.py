@@ -350,6 +350,47 @@ def test_a_pending_update_that_is_not_paid_in_a_day_is_never_made(shop: Shop) ->
     assert shop.types()[-1] == "invoice.voided"
 
 
+def test_a_pending_update_counts_what_waited_before_once(shop: Shop) -> None:
+    customer = shop.customer()
+    subscription = shop.subscribe(customer, shop.team, 1)
+    shop.move(days=10)
+    shop.change(subscription, quantity=2)
+    shop.engine.fail_payments(customer.id)
+
+    shop.change(subscription, quantity=3, proration_behavior="always_invoice", payment_behavior="pending_if_incomplete")
+
+    assert lines_of(shop.invoice(subscription)) == [
+        ("Unused time on Team after 25 Jan 2027", -3319),
+        ("Remaining time on 2 × Team after 25 Jan 2027", 6639),
+        ("Unused time on 2 × Team after 25 Jan 2027", -6639),
+        ("Remaining time on 3 × Team after 25 Jan 2027", 9958),
+    ]
+
+
+def test_a_pending_update_gives_way_to_the_next_change(shop: Shop) -> None:
+    customer = shop.customer()
+    subscription = shop.subscribe(customer, shop.team, 2)
+    shop.engine.fail_payments(customer.id)
+    pending = shop.change(
+        subscription, quantity=3, proration_behavior="always_invoice", payment_behavior="pending_if_incomplete"
+    )
+
+    changed = shop.change(subscription, quantity=1, proration_behavior="none")
+
+    assert (changed.pending_update, items_of(changed)[0].quantity) == (None, 1)
+    assert shop.sdk.v1.invoices.retrieve(str(pending.latest_invoice)).status == "void"
+
+
+def test_an_invoice_whose_bank_debit_is_on_its_way_is_not_paid_twice(shop: Shop) -> None:
+    subscription = shop.subscribe(shop.customer("pm_usBankAccount_success"), shop.pro)
+
+    with pytest.raises(stripe.InvalidRequestError, match="already processing"):
+        shop.sdk.v1.invoices.pay(str(subscription.latest_invoice), {"payment_method": "pm_card_visa"})
+    shop.move(days=4)
+
+    assert (shop.invoice(subscription).amount_paid, len(shop.sdk.v1.charges.list({}).data)) == (2900, 1)
+
+
 def test_metadata_is_merged_and_an_empty_value_takes_a_key_away(shop: Shop) -> None:
     subscription = shop.subscribe(shop.customer(), shop.pro, metadata={"a": "1", "b": "2"})
 
