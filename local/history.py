@@ -222,7 +222,7 @@ DAYS: Final = {
 SPREES: Final = {"low": spree(282), "exhausted": spree(290)}
 
 # How much more some of them have done at once: their plans give more.
-TIMES: Final = {"pro": 4, "max": 8, "team": 12}
+TIMES: Final = {"pro": 2, "max": 8, "team": 12}
 
 # Free has this one model.
 ON_FREE: Final = ("free", "low", "exhausted")

@@ -71,7 +71,7 @@ def test_it_says_where_it_answers_and_leaves_nothing_behind_when_it_is_stopped(
         # Weeks of history are behind each, and in this period always the same.
         assert [(each["plan"]["id"], each["seats"], each["credits"]["remaining"]) for each in accounts] == [
             ("free", 1, 286),
-            ("pro", 1, 1_165),
+            ("pro", 1, 1_269),
             ("max", 1, 2_994),
             ("team", 3, 11_707),
         ]
@@ -138,7 +138,7 @@ def test_a_folder_given_as_data_keeps_the_state_from_one_start_to_the_next(tmp_p
         replay = second.client.call("POST", "/v1/accounts/pro/charges", charge, key="k1")
         team = second.client.call("GET", "/v1/accounts/team", expect=[200]).body
 
-        assert (account["plan"]["id"], account["credits"]["remaining"]) == ("pro", 1_125)
-        assert (replay.status, replay.body["balance"]["remaining"]) == (200, 1_125)
+        assert (account["plan"]["id"], account["credits"]["remaining"]) == ("pro", 1_229)
+        assert (replay.status, replay.body["balance"]["remaining"]) == (200, 1_229)
         assert (team["seats"], team["credits"]["remaining"]) == (3, 11_707)
         assert second.client.api_key != old_key

@@ -25,7 +25,7 @@ def test_what_is_left_today_does_not_depend_on_the_day(now: datetime) -> None:
         left[account_id] = (account.plan, account.remaining, account.total)
 
     assert left == {
-        "pro": ("pro", 1_165, 1_400),
+        "pro": ("pro", 1_269, 1_400),
         "free": ("free", 286, 300),
         "max": ("max", 2_994, 3_000),
         "team": ("team", 11_707, 12_000),
