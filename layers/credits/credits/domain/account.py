@@ -59,7 +59,8 @@ class Account:
 
     - `anchor` and `period_number` fix the current period (`period`).
     - `used` are the credits spent in the current period, refunds taken off.
-    - `free_through` is the last period of the Free cycle (which runs from `opened_at`) whose allocation was given.
+    - `free_through` is the last period of the Free cycle (which runs from `opened_at`) whose allocation was given;
+      `free_returned` where it was taken back whole, so that the period may have it once more.
     - `terms` are the periods that a subscription pays for and that have not ended: the current one, and those that an
       upgrade or a cancellation cut short. An account that no subscription pays for has none.
     - `paid_until` is how far beyond the current period the subscription is paid (a yearly one).
@@ -87,6 +88,7 @@ class Account:
     grants: tuple[Grant, ...] = ()
     used: int = 0
     free_through: int = -1
+    free_returned: bool = False
     knowledge_words: int = 0
     workflows: int = 0
     members: int = 0
@@ -158,6 +160,10 @@ class Account:
         grants = self.grants_of(self.term)
         unfrozen = self.term.provisional - sum(grant.frozen for grant in grants)
         return max(0, min(unfrozen, sum(grant.remaining for grant in grants)))
+
+    def free_is_due(self, number: int) -> bool:
+        """Whether this period of the Free cycle has not had its allocation yet."""
+        return number > self.free_through or (number == self.free_through and self.free_returned)
 
     def due_at(self) -> datetime:
         """The next instant at which time itself changes this book: a period's end, a pending change, an expiry, the end

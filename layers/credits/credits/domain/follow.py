@@ -97,7 +97,7 @@ class _Following:
         elif account.subscription_id:
             self._move(self._on_free(account))
             free = period_at(account.opened_at, self._now)
-            if free.number > self._journal.account.free_through:
+            if self._journal.account.free_is_due(free.number):
                 begin_period(self._journal, self._catalog, self._journal.account, free.number, self._now)
         elif subscription and account.plan == FREE:
             self._move(self._on_free(account))
@@ -195,8 +195,7 @@ class _Following:
         grants, draws = without(account.grants, sum(g.remaining for g in given), *(g.id for g in given))
         untouched = all(g.remaining == g.credits for g in given)
         if draws:
-            through = account.free_through - 1 if untouched else account.free_through
-            after = replace(account, grants=grants, free_through=through)
+            after = replace(account, grants=grants, free_returned=untouched)
             self._write(EntryKind.REVOCATION, after, draws, description="a month of Free that was over already")
 
     def _move(self, after: Account) -> None:

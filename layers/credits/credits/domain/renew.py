@@ -66,7 +66,7 @@ def begin_period(journal: Journal, catalog: Catalog, account: Account, number: i
     most one allocation is ahead of the money.
     """
     free = account.plan == FREE
-    due = number > account.free_through if free else account.standing in RENEWING and _was_paid(account)
+    due = account.free_is_due(number) if free else account.standing in RENEWING and _was_paid(account)
     stamp = f"{to_text(account.anchor)}#{number}"
     account = replace(
         account, period_number=number, used=0, terms=tuple(term for term in account.terms if term.ends_at > at)
@@ -78,7 +78,8 @@ def begin_period(journal: Journal, catalog: Catalog, account: Account, number: i
     allocation = catalog.plans[account.plan].allocation(account.seats)
     account, draws = account.give(GrantKind.ALLOCATION, allocation, expires_at)
     if free:
-        account = replace(account, free_through=number)
+        stamp = f"{stamp}#{account.seq + 1}" if account.free_returned else stamp
+        account = replace(account, free_through=number, free_returned=False)
     elif account.subscription_id:
         paid = account.paid_until is not None and account.paid_until >= expires_at
         term = Term(account.subscription_id, expires_at, allocation, 0 if paid else allocation)
