@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from credits.domain.account import Standing
 from credits.domain.entry import CHARGES, ChangeStatus, EntryKind
 from credits.domain.entry import AnyEntry as LedgerEntry
 from credits.domain.entry import PlanChange as LedgerPlanChange
@@ -16,12 +17,14 @@ WarningName = Literal["low", "exhausted"]
 
 
 class Draw(Answer):
-    """What the entry moved in one grant. Both are signed: `credits` can be spent, `held` are set aside for holds."""
+    """What the entry moved in one grant, all signed: `credits` can be spent, `held` are set aside for holds, `frozen`
+    wait for a payment or a dispute."""
 
     grant_id: str
     kind: GrantKind
     credits: int
     held: int
+    frozen: int
 
 
 class PlanChange(Answer):
@@ -70,6 +73,8 @@ class Entry(Answer):
     tool: str | None
     description: str | None
     change: PlanChange | None
+    standing_before: Standing | None = Field(description="What payment allowed before it, where it changes that.")
+    shortfall: int = Field(description="Credits that were to be taken or frozen, and had been spent before.")
     corrects: str | None = Field(description="The `charge_id` of the charge it takes back, in whole or in part.")
     by: str | None = Field(description="The operator who asked for it.")
     forced: bool = Field(description="The balance did not cover it, and it was made all the same.")
@@ -102,11 +107,13 @@ class Entry(Answer):
             tool=entry.tool,
             description=entry.description,
             change=PlanChange.of(entry.change) if entry.change else None,
+            standing_before=entry.standing_before,
+            shortfall=entry.shortfall,
             corrects=entry.corrects and charge_name(entry.corrects.book_id, entry.corrects.key),
             by=entry.by,
             forced=entry.forced,
             draws=[
-                Draw(grant_id=draw.grant_id, kind=draw.kind, credits=draw.credits, held=draw.held)
+                Draw(grant_id=draw.grant_id, kind=draw.kind, credits=draw.credits, held=draw.held, frozen=draw.frozen)
                 for draw in entry.draws
             ],
             catalog_version=entry.catalog_version,
