@@ -21,7 +21,7 @@ from local.environments import HandlersNotImported
 from local.seed import ACCOUNTS
 from local.server import PortTaken
 from local.settings import Settings, SettingsError, settings_from
-from local.stack import Stack, running
+from local.stack import Stack, StripeRefused, running
 from local.stripe.site import command
 from local.template import TemplateError
 
@@ -45,7 +45,7 @@ def main() -> int:
         print("\nStopped.")
     except PortTaken:
         return complain(f"Port {settings.port} is taken. Choose another: make run PORT={settings.port + 1}")
-    except (TemplateError, HandlersNotImported, Unavailable, UnexpectedAnswer) as error:
+    except (TemplateError, HandlersNotImported, StripeRefused, Unavailable, UnexpectedAnswer) as error:
         return complain(str(error))
     return 0
 

@@ -17,10 +17,12 @@ from pathlib import Path
 from credits import catalog
 from credits.access.caller import Scope
 from credits.access.keys import KeyItem, Keys
+from credits.errors import StripeUnavailable
 from credits.ledger.dynamo import DynamoStore
 from credits.ledger.tables import bind, bind_tables, connect
 from credits.payments.client import make_client
 from credits.payments.push import push
+from credits.payments.refusal import stripe_in_our_words
 from credits.runtime import clock
 from credits.usage.tables import open_rollups
 from local.client import Client
@@ -58,6 +60,10 @@ STAND_IN_KEY = "sk_test_local"
 OPEN_FILES = 4 * MAX_ENVIRONMENTS
 
 
+class StripeRefused(Exception):
+    """The catalog could not be pushed to the real Stripe; the message says why not."""
+
+
 @dataclass(frozen=True, slots=True)
 class Stack:
     """A stack that answers at `url` (the origin, without /v1); `api_key` has every scope on every account.
@@ -79,8 +85,8 @@ def running(
     """Starts a stack and yields it once it answers, `seeded` with the accounts of seed.py.
 
     The functions' own output goes to functions.log in `folder`, each request to `log`, and what happens without a
-    caller, above all the events on the bus, to `say`. Raises PortTaken, TemplateError, HandlersNotImported, or
-    Unavailable where no DynamoDB can be had.
+    caller, above all the events on the bus, to `say`. Raises PortTaken, TemplateError,
+    HandlersNotImported, StripeRefused, or Unavailable where no DynamoDB can be had.
     """
     _allow_open_files()
     with ExitStack() as started:
@@ -166,7 +172,11 @@ def _connect_stripe(aws: Aws, secret: str, settings: Settings, stand_in: Site | 
     client = make_client(key, api_base=stand_in.url if stand_in is not None else None)
     # The real Stripe cannot reach this machine: `stripe listen` brings its events, signed with a secret of its own.
     endpoint = f"{url}/stripe/webhook" if stand_in is not None else None
-    pushed = push(client, catalog.load(), webhook_url=endpoint)
+    try:
+        with stripe_in_our_words():
+            pushed = push(client, catalog.load(), webhook_url=endpoint)
+    except StripeUnavailable as error:
+        raise StripeRefused("Stripe did not answer, or did not take STRIPE_SECRET_KEY.") from error
     if stand_in is None:
         for change in pushed.changes:
             say(f"Stripe: {change}")
