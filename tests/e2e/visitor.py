@@ -10,13 +10,16 @@ from urllib.parse import urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect
 
 from local.browser import Unavailable, chromium
 from local.template import ROOT
 
 SCREENSHOTS = ROOT / ".local" / "screenshots"
 """Kept to be looked at, and not committed."""
+
+PATIENCE_MS = 15_000
+"""How long a page may take to show what it is expected to: the machine that tests is a busy one."""
 
 DESKTOP = (1280, 900)
 PHONE = (320, 640)
@@ -81,6 +84,7 @@ class Visitor:
 @contextmanager
 def required_chromium() -> Iterator[Browser]:
     """A browser. Where there is none the test is skipped with the reason; under CI=true it fails."""
+    expect.set_options(timeout=PATIENCE_MS)
     try:
         with chromium() as browser:
             yield browser
