@@ -11,12 +11,14 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Query
 
 from credits.access.caller import Scope
-from credits.domain.give import give
+from credits.domain.appoint import appoint, remove
+from credits.domain.give import adjust, give
 from credits.domain.grant import GrantKind
+from credits.domain.meter import Meter, change_meter, set_meter
 from credits.domain.open import OPENED_KEY, open_account
 from credits.domain.subscribe import change_plan
 from credits.ledger.post import client_key
-from credits.ledger.read import account_at, account_now, accounts_now
+from credits.ledger.read import account_at, account_now, accounts_now, member_now, members_now
 from credits.runtime import clock
 from credits.runtime.docs import HTML, docs_page
 from credits.runtime.http import (
@@ -27,6 +29,7 @@ from credits.runtime.http import (
     IdempotencyKey,
     Instant,
     Limit,
+    MemberId,
     OptionalIdempotencyKey,
     answer,
     answers,
@@ -35,10 +38,17 @@ from credits.runtime.http import (
 )
 from credits.runtime.stage import Stage
 from credits.runtime.wire.account import Account, AccountPage, ChangePlan, OpenAccount
+from credits.runtime.wire.adjustment import Adjustment, AdjustmentRequest
 from credits.runtime.wire.grant import Grant, GrantRequest
+from credits.runtime.wire.member import Member, MemberPage, MemberRequest
+from credits.runtime.wire.meter import KnowledgeWordsRequest, WorkflowsRequest
 
 stage = Stage.from_environment()
 app = Api(stage, public={"/v1/catalog", "/openapi.json", "/docs"})
+
+MADE = (HTTPStatus.CREATED, HTTPStatus.OK)
+CHANGES = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS})
+"""What any change of an account may be refused with."""
 
 CATALOG = {
     "type": "object",
@@ -121,8 +131,7 @@ def read_account(account_id: AccountId, at: Annotated[Instant | None, Query()] =
 )
 def put_plan(account_id: AccountId, body: ChangePlan, idempotency_key: OptionalIdempotencyKey = None) -> Response[str]:
     app.allow(Scope.ADMIN, account_id)
-    # Asking twice for the same plan changes it once, so a caller needs no key; a retry of ours needs one all the same.
-    key = client_key(idempotency_key) if idempotency_key else f"plan#{uuid4()}"
+    key = own_key("plan", idempotency_key)
     rule = partial(change_plan, key=key, plan=body.plan, seats=body.seats)
     receipt = stage.post(key, account_id, rule, fingerprint=fingerprint("plan", body))
     return answer(HTTPStatus.OK, Account.of(receipt.book, stage.catalog), replayed=receipt.replayed)
@@ -154,6 +163,107 @@ def create_grant(account_id: AccountId, body: GrantRequest, idempotency_key: Ide
     return created(Grant.of(receipt.entries[0]), replayed=receipt.replayed)
 
 
+@app.post(
+    "/v1/accounts/<account_id>/adjustments",
+    summary="Adjust the balance",
+    description="Credits put right by an operator, up or down, with a reason and who asked. Below zero it is refused; "
+    "with `force`, what there is is taken, the entry says so, and the account owes the rest to its next plan grant.",
+    responses=answers(Adjustment, *MADE, refuses=CHANGES | {HTTPStatus.PAYMENT_REQUIRED}),
+)
+def create_adjustment(account_id: AccountId, body: AdjustmentRequest, idempotency_key: IdempotencyKey) -> Response[str]:
+    app.allow(Scope.ADMIN, account_id)
+    key = client_key(idempotency_key)
+    rule = partial(adjust, key=key, credits=body.credits, reason=body.reason, by=body.by, force=body.force)
+    receipt = stage.post(key, account_id, rule, fingerprint=fingerprint("adjustments", body))
+    return created(Adjustment.of(receipt.entries[0]), replayed=receipt.replayed)
+
+
+@app.put(
+    "/v1/accounts/<account_id>/meters/knowledge_words",
+    summary="Set the knowledge words",
+    description="How many words of knowledge there are now. More than the plan allows is refused; less never is.",
+    responses=answers(Account, refuses=CHANGES),
+)
+def put_knowledge_words(
+    account_id: AccountId, body: KnowledgeWordsRequest, idempotency_key: OptionalIdempotencyKey = None
+) -> Response[str]:
+    app.allow(Scope.CHARGE, account_id)
+    key = own_key("meter", idempotency_key)
+    rule = partial(set_meter, key=key, meter=Meter.KNOWLEDGE_WORDS, value=body.value)
+    receipt = stage.post(key, account_id, rule, fingerprint=fingerprint("knowledge_words", body))
+    return answer(HTTPStatus.OK, Account.of(receipt.book, stage.catalog), replayed=receipt.replayed)
+
+
+@app.post(
+    "/v1/accounts/<account_id>/meters/workflows/changes",
+    summary="Count workflows",
+    description="Workflows that were started, or stopped. More than the plan allows are refused; fewer never are.",
+    responses=answers(Account, refuses=CHANGES),
+)
+def change_workflows(account_id: AccountId, body: WorkflowsRequest, idempotency_key: IdempotencyKey) -> Response[str]:
+    app.allow(Scope.CHARGE, account_id)
+    key = client_key(idempotency_key)
+    rule = partial(change_meter, key=key, meter=Meter.WORKFLOWS, change=body.change)
+    receipt = stage.post(key, account_id, rule, fingerprint=fingerprint("workflows", body))
+    return answer(HTTPStatus.OK, Account.of(receipt.book, stage.catalog), replayed=receipt.replayed)
+
+
+@app.put(
+    "/v1/accounts/<account_id>/members/<member_id>",
+    summary="Set a member",
+    description="Makes somebody a member, or changes the cap on what they may spend in a period. From then on their "
+    "charges and holds are counted.",
+    responses=answers(Member, refuses=CHANGES),
+)
+def put_member(
+    account_id: AccountId, member_id: MemberId, body: MemberRequest, idempotency_key: OptionalIdempotencyKey = None
+) -> Response[str]:
+    app.allow(Scope.ADMIN, account_id)
+    key = own_key("member", idempotency_key)
+    rule = partial(appoint, member_id=member_id, credit_cap=body.credit_cap)
+    receipt = stage.post_member(key, account_id, member_id, rule, fingerprint=fingerprint(f"member {member_id}", body))
+    found = member_now(stage.ledger, stage.catalog, account_id, member_id, clock.now())
+    return answer(HTTPStatus.OK, Member.of(found), replayed=receipt.replayed)
+
+
+@app.get(
+    "/v1/accounts/<account_id>/members",
+    summary="List members",
+    description="In the order of their ids, each with what they spent in the current period.",
+    responses=answers(MemberPage, refuses={HTTPStatus.NOT_FOUND}),
+)
+def list_members(account_id: AccountId, limit: Limit = 50, cursor: Cursor = None) -> Response[str]:
+    app.allow(Scope.READ, account_id)
+    page = members_now(stage.ledger, stage.catalog, account_id, clock.now(), limit=limit, cursor=cursor)
+    return answer(HTTPStatus.OK, MemberPage(members=[Member.of(each) for each in page.items], cursor=page.cursor))
+
+
+@app.get(
+    "/v1/accounts/<account_id>/members/<member_id>",
+    summary="Read a member",
+    description="The cap, and what the member spent in the current period.",
+    responses=answers(Member, refuses={HTTPStatus.NOT_FOUND}),
+)
+def read_member(account_id: AccountId, member_id: MemberId) -> Response[str]:
+    app.allow(Scope.READ, account_id)
+    found = member_now(stage.ledger, stage.catalog, account_id, member_id, clock.now())
+    return answer(HTTPStatus.OK, Member.of(found))
+
+
+@app.delete(
+    "/v1/accounts/<account_id>/members/<member_id>",
+    summary="Remove a member",
+    description="Answers the member as they were. What they did stays in the ledger.",
+    responses=answers(Member, refuses=CHANGES),
+)
+def delete_member(account_id: AccountId, member_id: MemberId) -> Response[str]:
+    app.allow(Scope.ADMIN, account_id)
+    found = member_now(stage.ledger, stage.catalog, account_id, member_id, clock.now())
+    rule = partial(remove, member_id=member_id)
+    stage.post_member(own_key("member", None), account_id, member_id, rule)
+    return answer(HTTPStatus.OK, Member.of(found))
+
+
 @app.get(
     "/v1/catalog",
     summary="Read the catalog",
@@ -172,6 +282,11 @@ def read_openapi() -> Response[str]:
 @app.get("/docs", include_in_schema=False)
 def read_docs() -> Response[str]:
     return Response(HTTPStatus.OK, HTML, docs_page(OPENAPI.read_text(encoding="utf-8")))
+
+
+def own_key(what: str, idempotency_key: str | None) -> str:
+    """The caller's key. Asking twice to set the same sets it once, so a caller needs none; a retry of ours does."""
+    return client_key(idempotency_key) if idempotency_key else f"{what}#{uuid4()}"
 
 
 handler = app.serve

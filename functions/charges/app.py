@@ -5,13 +5,17 @@ from http import HTTPStatus
 from aws_lambda_powertools.event_handler import Response
 
 from credits.access.caller import Scope
+from credits.domain.hold import Hold
 from credits.domain.quote import quote
 from credits.ledger.read import account_now, charge_entry
+from credits.ledger.spend import refund_charge
 from credits.runtime import clock
 from credits.runtime.http import AccountId, Api, ChargeId, IdempotencyKey, answer, answers, created, fingerprint
 from credits.runtime.stage import Stage
 from credits.runtime.wire.charge import Batch, BatchRequest, Charge, ChargeRequest
+from credits.runtime.wire.hold import Capture, ChargeOrCapture
 from credits.runtime.wire.quote import Quote, QuoteRequest
+from credits.runtime.wire.refund import Refund, RefundRequest
 
 stage = Stage.from_environment()
 app = Api(stage)
@@ -64,12 +68,33 @@ def create_batch(account_id: AccountId, body: BatchRequest, idempotency_key: Ide
 @app.get(
     "/v1/accounts/<account_id>/charges/<charge_id>",
     summary="Read a charge",
-    description="The answer that the charge was made with.",
-    responses=answers(Charge, refuses={HTTPStatus.NOT_FOUND}),
+    description="The answer that the charge, or the capture, was made with.",
+    responses=answers(ChargeOrCapture, refuses={HTTPStatus.NOT_FOUND}),
 )
 def read_charge(account_id: AccountId, charge_id: ChargeId) -> Response[str]:
     app.allow(Scope.READ, account_id)
-    return answer(HTTPStatus.OK, Charge.of(charge_entry(stage.ledger, account_id, charge_id)))
+    entry = charge_entry(stage.ledger, account_id, charge_id)
+    hold = entry.after
+    return answer(HTTPStatus.OK, Capture.of(entry, hold) if isinstance(hold, Hold) else Charge.of(entry))
+
+
+@app.post(
+    "/v1/accounts/<account_id>/charges/<charge_id>/refund",
+    summary="Refund a charge",
+    description="Gives a charge's credits back to where they came from, in whole or in part: once, whoever asks. "
+    "A capture's go back to its hold while that is open. Payment never stands in its way.",
+    responses=answers(Refund, *MADE, refuses={HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS}),
+)
+def create_refund(
+    account_id: AccountId, charge_id: ChargeId, body: RefundRequest, idempotency_key: IdempotencyKey
+) -> Response[str]:
+    app.allow(Scope.CHARGE, account_id)
+    mark = fingerprint(f"refund\n{idempotency_key}", body)
+    now = clock.now()
+    receipt = refund_charge(
+        stage.ledger, stage.catalog, account_id, charge_id, body.credits, body.reason, now=now, fingerprint=mark
+    )
+    return created(Refund.of(receipt.entries[0]), replayed=receipt.replayed)
 
 
 handler = app.serve

@@ -25,6 +25,14 @@ BODIES: dict[str, object] = {
     "POST /v1/accounts/{account_id}/charges": {"action": "message"},
     "POST /v1/accounts/{account_id}/charges/batch": {"charges": [{"action": "message"}]},
     "POST /v1/accounts/{account_id}/usage-sessions": {},
+    "POST /v1/accounts/{account_id}/charges/{charge_id}/refund": {"reason": "x"},
+    "POST /v1/accounts/{account_id}/holds": {"credits": 1},
+    "POST /v1/accounts/{account_id}/holds/{hold_id}/captures": {"action": "message"},
+    "POST /v1/accounts/{account_id}/holds/{hold_id}/extensions": {"credits": 1},
+    "POST /v1/accounts/{account_id}/adjustments": {"credits": 1, "reason": "x", "by": "ops"},
+    "PUT /v1/accounts/{account_id}/meters/knowledge_words": {"value": 1},
+    "POST /v1/accounts/{account_id}/meters/workflows/changes": {"change": 1},
+    "PUT /v1/accounts/{account_id}/members/{member_id}": {"credit_cap": None},
 }
 
 QUERIES = {"GET /v1/accounts/{account_id}/plan-changes/preview": {"plan": "pro"}}
@@ -51,6 +59,20 @@ SCOPES = {
     "GET /v1/accounts/{account_id}/audit": Scope.READ,
     "GET /v1/accounts/{account_id}/insights": Scope.READ,
     "POST /v1/accounts/{account_id}/usage-sessions": Scope.READ,
+    "POST /v1/accounts/{account_id}/charges/{charge_id}/refund": Scope.CHARGE,
+    "POST /v1/accounts/{account_id}/holds": Scope.CHARGE,
+    "GET /v1/accounts/{account_id}/holds": Scope.READ,
+    "GET /v1/accounts/{account_id}/holds/{hold_id}": Scope.READ,
+    "POST /v1/accounts/{account_id}/holds/{hold_id}/captures": Scope.CHARGE,
+    "POST /v1/accounts/{account_id}/holds/{hold_id}/extensions": Scope.CHARGE,
+    "POST /v1/accounts/{account_id}/holds/{hold_id}/close": Scope.CHARGE,
+    "POST /v1/accounts/{account_id}/adjustments": Scope.ADMIN,
+    "PUT /v1/accounts/{account_id}/meters/knowledge_words": Scope.CHARGE,
+    "POST /v1/accounts/{account_id}/meters/workflows/changes": Scope.CHARGE,
+    "PUT /v1/accounts/{account_id}/members/{member_id}": Scope.ADMIN,
+    "GET /v1/accounts/{account_id}/members": Scope.READ,
+    "GET /v1/accounts/{account_id}/members/{member_id}": Scope.READ,
+    "DELETE /v1/accounts/{account_id}/members/{member_id}": Scope.ADMIN,
 }
 """Every route that needs a key, and the scope it needs."""
 
@@ -72,7 +94,8 @@ def asked(stack: Stack, route: str, account_id: str, api_key: str | None) -> Ans
     """A request to the route, good in every way but perhaps its key."""
     method, _, path = route.partition(" ")
     body = json.loads(json.dumps(BODIES.get(route)).replace("ACCOUNT", account_id))
-    path = path.format(account_id=account_id, charge_id="made-before", conversation_id="chat-1")
+    names = {"charge_id": "made-before", "conversation_id": "chat-1", "hold_id": "run-1", "member_id": "mara"}
+    path = path.format(account_id=account_id, **names)
     return stack.functions.call(method, path, body, api_key=api_key, key="k1", query=QUERIES.get(route))
 
 
@@ -80,6 +103,8 @@ def asked(stack: Stack, route: str, account_id: str, api_key: str | None) -> Ans
 def account(stack: Stack) -> str:
     path = stack.opened()
     stack.charged(path, "made-before", conversation_id="chat-1")
+    stack.call("POST", f"{path}/holds", {"credits": 5}, key="run-1")
+    stack.call("PUT", f"{path}/members/mara", {"credit_cap": 100})
     account_id = path.rpartition("/")[2]
     rebuild(DynamoStore(stack.tables), stack.rollups, account_id)
     stack.subscribed(account_id, "team", seats=3)

@@ -143,15 +143,16 @@ def seal(posting: Posting, key: str, fingerprint: str | None) -> Posting:
         # What an entry knows of its book is what its record says: its own hash is the head, and no version.
         after = replace(entry.after, head=head, version=0)
         sealed.append(replace(marked, prev_hash=prev_hash, hash=head, after=after))
-    return Posting(tuple(_standing_at(book, heads, posting) for book in posting.books), tuple(sealed))
+    return Posting(tuple(_standing_at(book, heads, sealed) for book in posting.books), tuple(sealed))
 
 
-def _standing_at(book: Book, heads: Mapping[str, str], posting: Posting) -> Book:
-    """The book at its last entry; a member, who has none, at the account's."""
+def _standing_at(book: Book, heads: Mapping[str, str], sealed: Sequence[AnyEntry]) -> Book:
+    """The book at its last entry; a member, who has none, at the last of the account's that counts with them."""
     if not isinstance(book, Member):
         return replace(book, head=heads[book.book_id])
-    account = posting.books[0]
-    return replace(book, at=account.at, seq=account.seq, head=heads[account.book_id])
+    counts = (entry for entry in reversed(sealed) if entry.member_used is not None)
+    last = next(entry for entry in counts if entry.member_id == book.member_id)
+    return replace(book, at=last.at, seq=last.seq, head=last.hash)
 
 
 def _still_latched(warned: CreditWarning | None, warning: CreditWarning | None) -> CreditWarning | None:

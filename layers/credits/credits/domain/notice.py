@@ -119,7 +119,7 @@ def _facts(entry: AnyEntry, account: Account) -> Iterator[tuple[NoticeType, dict
         yield NoticeType.PAYMENT_RECOVERED, {}
     if entry.kind is EntryKind.ALLOCATION:
         yield NoticeType.CREDITS_RENEWED, {"period": account.period_number} | _grant(entry)
-    elif entry.kind in GIVEN:
+    elif entry.kind in GIVEN and entry.credits > 0:
         yield NoticeType.CREDITS_GRANTED, {"reason": entry.description} | _grant(entry)
     if entry.alert:
         yield ALERTS[entry.alert], {}

@@ -11,19 +11,36 @@ from functools import wraps
 from credits.catalog import Catalog
 from credits.domain.account import Account
 from credits.domain.entry import CHARGES, AnyEntry, EntryKind, line_key
-from credits.domain.hold import HOLD_MARK, hold_book
-from credits.domain.instant import to_text
+from credits.domain.hold import HOLD_MARK, Hold, hold_book
+from credits.domain.instant import from_text, to_text
+from credits.domain.member import Member
 from credits.domain.renew import as_of
-from credits.errors import AccountNotFound, ChargeNotFound, InvalidRequest, Unavailable
+from credits.errors import AccountNotFound, ChargeNotFound, HoldNotFound, InvalidRequest, MemberNotFound, Unavailable
 from credits.ledger.page import Page, from_cursor, not_of_this_list, to_cursor
 from credits.ledger.post import CLIENT, RETRY_AFTER_SECONDS, client_key
-from credits.ledger.store import AccountKey, EntryKey, History, Ledger, Place, Span, Store, StoreError, place
+from credits.ledger.store import (
+    AccountKey,
+    Due,
+    EntryKey,
+    History,
+    HoldKey,
+    Ledger,
+    MemberKey,
+    Place,
+    Span,
+    Store,
+    StoreError,
+    place,
+)
 
 LINE_MARK = "~"
 """Between a batch's key and its line's number in a charge id; no caller's key can contain it."""
 
 CAPTURE_MARK = "!"
 """Between a hold's id and a capture's key in a charge id; neither can contain it."""
+
+REFUND_MARK = "~refund"
+"""After a charge's id, in its refund's."""
 
 ROWS_AT_ONCE = 100
 MOST_ROWS_READ = 500
@@ -138,6 +155,71 @@ def _last_of_account(store: Ledger, span: Span) -> Account | None:
     raise InvalidRequest(
         [("at", f"more than {MOST_ROWS_BEHIND:,} captures stand right before it: ask for an earlier one")]
     )
+
+
+@answering
+def hold_now(store: Store, catalog: Catalog, account_id: str, hold_id: str, now: datetime) -> tuple[Hold, Account]:
+    """The hold, and its account as of `now`. Raises HoldNotFound, also where there is no such account."""
+    account, hold = store.read(AccountKey(account_id), HoldKey(account_id, hold_id))
+    if account is None or hold is None:
+        raise HoldNotFound(account_id, hold_id)
+    return hold, as_of(account, catalog, now)
+
+
+@answering
+def open_holds_now(
+    store: Ledger, catalog: Catalog, account_id: str, now: datetime, *, limit: int, cursor: str | None = None
+) -> tuple[Page[Hold], Account]:
+    """The account's open holds, the soonest to expire first, and the account as of `now`. Raises AccountNotFound.
+
+    A hold that was closed a moment ago may still be in the index; it is left out, so a page may hold fewer.
+    """
+    account = account_now(store, catalog, account_id, now)
+    beyond = None
+    if cursor:
+        due_at, book_id = from_cursor(cursor, 2)
+        beyond = Due(_instant(due_at), book_id)
+    found = store.open_holds(account_id, limit=limit + 1, beyond=beyond)
+    shown = found[:limit]
+    keys = [HoldKey(account_id, due.book_id.partition(HOLD_MARK)[2]) for due in shown]
+    holds = store.read(*keys) if keys else []
+    more = to_cursor(to_text(shown[-1].due_at), shown[-1].book_id) if len(found) > limit else None
+    return Page(tuple(hold for hold in holds if hold and not hold.is_over(now)), more), account
+
+
+@answering
+def member_now(store: Store, catalog: Catalog, account_id: str, member_id: str, now: datetime) -> Member:
+    """The member, with the count of the account's current period. Raises AccountNotFound and MemberNotFound."""
+    account, member = store.read(AccountKey(account_id), MemberKey(account_id, member_id))
+    if account is None:
+        raise AccountNotFound(account_id)
+    if member is None or member.removed:
+        raise MemberNotFound(account_id, member_id)
+    found: Member = member.as_of(as_of(account, catalog, now))
+    return found
+
+
+@answering
+def members_now(
+    store: Ledger, catalog: Catalog, account_id: str, now: datetime, *, limit: int, cursor: str | None = None
+) -> Page[Member]:
+    """The account's members, in the order of their ids. Raises AccountNotFound.
+
+    Those that were removed are left out, so a page may hold fewer.
+    """
+    account = account_now(store, catalog, account_id, now)
+    beyond = from_cursor(cursor, 1)[0] if cursor else None
+    found = store.members(account_id, limit=limit + 1, beyond=beyond)
+    shown = found[:limit]
+    more = to_cursor(shown[-1].member_id) if len(found) > limit else None
+    return Page(tuple(member.as_of(account) for member in shown if not member.removed), more)
+
+
+def _instant(text: str) -> datetime:
+    try:
+        return from_text(text)
+    except ValueError:
+        raise not_of_this_list() from None
 
 
 @answering

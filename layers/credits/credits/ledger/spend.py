@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
+from typing import Any
 
 from credits.catalog import Catalog
 from credits.domain.account import Account
@@ -17,11 +18,23 @@ from credits.domain.charge import Usage, charge
 from credits.domain.hold import HOLD_MARK, Hold
 from credits.domain.journal import Posting
 from credits.domain.member import Member
+from credits.domain.refund import refund, refund_key, refund_to_hold, refundable
 from credits.domain.release import release, release_key
 from credits.domain.set_aside import extend_hold, open_hold
-from credits.errors import Contended, HoldNotFound, InsufficientCredits, InvalidRequest, MemberCapReached, Unavailable
+from credits.errors import (
+    AlreadyRefunded,
+    Contended,
+    HoldClosed,
+    HoldNotFound,
+    IdempotencyKeyReused,
+    InsufficientCredits,
+    InvalidRequest,
+    MemberCapReached,
+    NotRefundable,
+    Unavailable,
+)
 from credits.ledger.post import MOST_BOOKS, PATIENCE, Decide, Patience, Receipt, client_key, post
-from credits.ledger.read import answering
+from credits.ledger.read import REFUND_MARK, answering, charge_entry
 from credits.ledger.store import AccountKey, BookKey, HoldKey, Ledger, MemberKey, Store
 
 MOST_MEMBERS = MOST_BOOKS - 1
@@ -158,12 +171,55 @@ def settle(
     return post(store, release_key(hold_id), books, decide, now=now, patience=patience)
 
 
-def sweep(store: Ledger, catalog: Catalog, account_id: str, *, now: datetime, patience: Patience = PATIENCE) -> int:
-    """Settle the account's expired holds, those that expired first before the others, within bounds. Returns how many
-    it came to. One that somebody else has in hand is passed over."""
+def refund_charge(
+    store: Ledger,
+    catalog: Catalog,
+    account_id: str,
+    charge_id: str,
+    credits: int | None,
+    reason: str,
+    *,
+    now: datetime,
+    fingerprint: str | None = None,
+    patience: Patience = PATIENCE,
+) -> Receipt[Account] | Receipt[Hold]:
+    """Refund a charge or a capture, once for ever. A capture's goes to its hold while that is open, and is then in the
+    hold's book; afterwards to the account, and is in the account's. Never in both: a hold that is over does not change.
+
+    Raises ChargeNotFound, AlreadyRefunded where another request (another `fingerprint`) did it before, and what
+    `refundable` and `post` raise.
+    """
+    if charge_id.endswith(REFUND_MARK):
+        raise NotRefundable(charge_id, "is itself a refund")
+    charge = charge_entry(store, account_id, charge_id)
+    credits = refundable(charge, charge_id, credits)
+    facts: dict[str, Any] = {"catalog": catalog, "charge": charge, "credits": credits, "reason": reason}
+    doing = partial(post, store, refund_key(charge), now=now, fingerprint=fingerprint, patience=patience)
+    settled_at = charge.at
+    try:
+        if charge.hold_id and charge.book_id != account_id:
+            to_hold = partial(
+                doing, books=[HoldKey(account_id, charge.hold_id)], decide=partial(refund_to_hold, **facts)
+            )
+            with suppress(HoldClosed):
+                return to_hold()
+            # Its time may be over for us and not yet for another who refunds it: settled, it is over for all.
+            settle(store, catalog, account_id, charge.hold_id, now=now, patience=patience)
+            with suppress(HoldClosed):
+                return to_hold()
+            settled_at = _hold(store, account_id, charge.hold_id).at
+        books: list[BookKey] = [AccountKey(account_id)]
+        books += [MemberKey(account_id, charge.member_id)] if charge.member_id else []
+        return doing(books=books, decide=partial(refund, **facts, settled_at=settled_at))
+    except IdempotencyKeyReused:
+        raise AlreadyRefunded(charge_id) from None
+
+
+def sweep(store: Ledger, catalog: Catalog, account_id: str, *, now: datetime, patience: Patience = PATIENCE) -> None:
+    """Settle the account's expired holds, those that expired first before the others, within bounds. One that somebody
+    else has in hand is passed over."""
     deadline = patience.monotonic() + SWEEP_SECONDS
     expired = answering(store.open_holds)(account_id, limit=MOST_SWEPT, until=now)
-    settled = 0
     for due in expired:
         left = deadline - patience.monotonic()
         if left <= 0:
@@ -172,8 +228,6 @@ def sweep(store: Ledger, catalog: Catalog, account_id: str, *, now: datetime, pa
         with suppress(Contended, Unavailable):
             hasty = replace(patience, deadline_seconds=left)
             settle(store, catalog, account_id, hold_id, now=now, expired_only=True, patience=hasty)
-            settled += 1
-    return settled
 
 
 def _swept(
@@ -187,27 +241,32 @@ def _swept(
     fingerprint: str | None,
     patience: Patience,
 ) -> Receipt:
-    """Post; and once more, in the time that is left, where credits were missing and expired holds gave some back."""
+    """Post; where credits were missing and some are in holds, settle those that expired, and post once more in the time
+    that is left: also where none is found, since another refusal may just have settled them."""
     began = patience.monotonic()
     try:
         return post(store, key, books, decide, now=now, fingerprint=fingerprint, patience=patience)
     except (InsufficientCredits, MemberCapReached) as refusal:
         # Without credits in holds there is nothing to look for. A cap does not know what its member's holds have.
-        may_help = isinstance(refusal, MemberCapReached) or "held" in refusal.fields
-        if not (may_help and sweep(store, catalog, books[0].account_id, now=now, patience=patience)):
+        if isinstance(refusal, InsufficientCredits) and "held" not in refusal.fields:
             raise
+    sweep(store, catalog, books[0].account_id, now=now, patience=patience)
     left = patience.deadline_seconds - (patience.monotonic() - began)
     patience = replace(patience, deadline_seconds=max(left, 0.0))
     return post(store, key, books, decide, now=now, fingerprint=fingerprint, patience=patience)
 
 
 @answering
-def _member_of(store: Ledger, account_id: str, hold_id: str) -> str | None:
-    """The member that the hold was opened for, which never changes."""
+def _hold(store: Store, account_id: str, hold_id: str) -> Hold:
     (hold,) = store.read(HoldKey(account_id, hold_id))
     if hold is None:
         raise HoldNotFound(account_id, hold_id)
-    return hold.member_id
+    return hold
+
+
+def _member_of(store: Store, account_id: str, hold_id: str) -> str | None:
+    """The member that the hold was opened for, which never changes."""
+    return _hold(store, account_id, hold_id).member_id
 
 
 def _books(account_id: str, hold_id: str, member_id: str | None) -> list[BookKey]:

@@ -39,7 +39,7 @@ from credits.runtime.wire.shape import ID, Answer
 Event = dict[str, Any]
 
 
-CHARGE_ID: Final = r"^[A-Za-z0-9][A-Za-z0-9._:@-]{0,63}(~[0-9]{2})?$"
+CHARGE_ID: Final = r"^[A-Za-z0-9][A-Za-z0-9._:@-]{0,63}(~[0-9]{2}|![A-Za-z0-9][A-Za-z0-9._:@-]{0,63})?(~refund)?$"
 LARGEST_BODY_BYTES = 131_072
 """Room for the longest batch with every field full."""
 
@@ -47,6 +47,8 @@ JSON = "application/json"
 
 AccountId = Annotated[str, Path(pattern=ID, description="The account's id, as the product named it.")]
 ChargeId = Annotated[str, Path(pattern=CHARGE_ID, description="The id that the charge was answered with.")]
+HoldId = Annotated[str, Path(pattern=ID, description="The hold's id: the Idempotency-Key that opened it.")]
+MemberId = Annotated[str, Path(pattern=ID, description="The member's id, as the product named it.")]
 IdempotencyKey = Annotated[
     str,
     Header(

@@ -11,7 +11,7 @@ from credits.domain.journal import Posting
 from credits.ledger.dynamo import DynamoStore
 from credits.ledger.post import Receipt, post
 from credits.ledger.spend import spend
-from credits.ledger.store import AccountKey
+from credits.ledger.store import AccountKey, BookKey, MemberKey
 from credits.ledger.tables import bind, bind_tables, connect
 from credits.runtime import clock
 from credits.runtime.settings import Settings
@@ -54,6 +54,20 @@ class Stage:
         rule = partial(decide, catalog=self.catalog)
         books = [AccountKey(account_id)]
         return post(self.ledger, key, books, rule, now=clock.now(), fingerprint=fingerprint, opens=opens)
+
+    def post_member(
+        self,
+        key: str,
+        account_id: str,
+        member_id: str,
+        decide: Callable[..., Posting],
+        *,
+        fingerprint: str | None = None,
+    ) -> Receipt:
+        """`ledger.post` on an account and a member of it, now, with the catalog given to the rule."""
+        rule = partial(decide, catalog=self.catalog, key=key)
+        books: list[BookKey] = [AccountKey(account_id), MemberKey(account_id, member_id)]
+        return post(self.ledger, key, books, rule, now=clock.now(), fingerprint=fingerprint)
 
     def spend(self, account_id: str, key: str, lines: Sequence[Usage], *, fingerprint: str) -> Receipt:
         """`ledger.spend`, now, under a caller's key."""

@@ -110,8 +110,8 @@ class Rollups:
         """Write the rollups and the watermark, all or nothing, where each is still the one that was read; of a book of
         which nothing is counted yet, where no rebuild is clearing the account's.
 
-        Raises Moved. The condition of a rollup is its content, so that a rebuilt one is the same to the byte: what it
-        counts only ever grows, so a content never comes back.
+        Raises Moved. The condition of a rollup is its content, so that a rebuilt one is the same to the byte. A content
+        never comes back: charges raise its counts, and a refund only takes credits off.
         """
         try:
             with TransactWrite(connection=self._connection) as transaction:

@@ -1,0 +1,161 @@
+"""Refund: give back what a charge took, in whole or in part, to where it came from. Payment never stands in its way."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from credits.catalog import Catalog
+from credits.domain.account import Account
+from credits.domain.entry import CHARGES, AnyEntry, Corrected, EntryKind
+from credits.domain.give import has_room
+from credits.domain.grant import PLAN_GRANTS, Draw, Grant, GrantKind, burn_order
+from credits.domain.hold import Hold
+from credits.domain.journal import Posting, write_hold
+from credits.domain.member import Member, counted
+from credits.domain.renew import renew
+from credits.errors import HoldClosed, HoldNotFound, InvalidRequest, NotRefundable
+
+
+def refund_key(charge: AnyEntry) -> str:
+    """What a charge is refunded under: once, whoever asks, and under whatever key of theirs."""
+    book = f"{charge.hold_id}#" if charge.book_id != charge.account_id else ""
+    return f"refund#{book}{charge.key}"
+
+
+def refundable(charge: AnyEntry, charge_id: str, credits: int | None) -> int:
+    """How many credits to give back: those that are asked for, or all that the charge took.
+
+    Raises NotRefundable for a refund and for what was free, InvalidRequest for more than was charged.
+    """
+    if charge.kind not in CHARGES:
+        raise NotRefundable(charge_id, "is itself a refund")
+    if not charge.credits:
+        raise NotRefundable(charge_id, "was free")
+    if credits is not None and credits > -charge.credits:
+        raise InvalidRequest([("credits", f"is more than the {-charge.credits} that were charged")])
+    return credits or -charge.credits
+
+
+def refund(
+    account: Account,
+    *members: Member | None,
+    catalog: Catalog,
+    now: datetime,
+    charge: AnyEntry,
+    settled_at: datetime,
+    credits: int,
+    reason: str,
+) -> Posting:
+    """Return `credits` of the charge to the account's grants that it drew on, the last drawn first: as if it had cost
+    so much less.
+
+    A grant that is gone comes back. What belongs to one that has expired comes as a promotion until the period ends.
+    `settled_at` is when the charge began to count as used: only what counts in this period is taken off.
+    """
+    journal = renew(account, catalog, now)
+    account = journal.account
+    now = max(now, account.at)
+    draws: list[Draw] = []
+    late = 0
+    for draw, part in _returned(charge, credits):
+        if draw.expires_at and draw.expires_at <= now:
+            late += part
+        else:
+            account, back = _into(account, catalog, draw, part)
+            draws.append(back)
+    if late:
+        promotion = Draw(f"g{account.seq + 1}", GrantKind.PROMOTION, late, account.period.end)
+        account, back = _into(account, catalog, promotion, late)
+        draws.append(back)
+    this_period = settled_at >= account.period.start
+    if this_period:
+        account = replace(account, used=max(account.used - credits, 0))
+    (member,) = members or (None,)
+    member = counted(member, account, -credits if this_period else 0)
+    journal.write(
+        EntryKind.REFUND,
+        refund_key(charge),
+        now,
+        account,
+        _merged(draws),
+        **_facts(charge, reason),
+        member_used=member.used if member else None,
+    )
+    return journal.posting(*([member] if member else []))
+
+
+def refund_to_hold(
+    hold: Hold | None, *, catalog: Catalog, now: datetime, charge: AnyEntry, credits: int, reason: str
+) -> Posting:
+    """Return `credits` of a capture to its hold, while that is open. Raises HoldClosed once it is over: then they go to
+    the account."""
+    if hold is None:
+        raise HoldNotFound(charge.account_id, charge.hold_id or "")
+    if hold.is_over(now):
+        raise HoldClosed(hold.hold_id, status=hold.status_at(now).value)
+    back = {draw.grant_id: part for draw, part in _returned(charge, credits)}
+    parts = tuple(replace(part, remaining=part.remaining + back.get(part.id, 0)) for part in hold.grants)
+    draws = tuple(Draw(part.id, part.kind, back[part.id], part.expires_at) for part in hold.grants if part.id in back)
+    after = replace(hold, grants=parts, captured=hold.captured - credits)
+    facts = _facts(charge, reason)
+    entry = write_hold(hold, catalog, EntryKind.REFUND, refund_key(charge), now, after, draws, **facts)
+    return Posting((entry.after,), (entry,))
+
+
+def _returned(charge: AnyEntry, credits: int) -> list[tuple[Draw, int]]:
+    """The charge's draws of which something comes back, and how much, the last drawn first."""
+    returned: list[tuple[Draw, int]] = []
+    for draw in reversed(charge.draws):
+        part = min(credits, -draw.credits)
+        if part:
+            returned.append((draw, part))
+            credits -= part
+    return returned
+
+
+def _into(account: Account, catalog: Catalog, draw: Draw, part: int) -> tuple[Account, Draw]:
+    """The account with `part` more in the grant that the draw names, and the draw that says so.
+
+    A grant that had left the book comes back with what comes back of it. Where the book has no room for it, the credits
+    join the grant of their kind that lives longest: nothing that was paid for is lost, and the book stays bounded.
+    """
+    there = next((grant for grant in account.grants if grant.id == draw.grant_id), None)
+    if there is None and not has_room(account, catalog, draw.kind):
+        there = burn_order([grant for grant in account.grants if grant.kind not in PLAN_GRANTS])[-1]
+    if there is None:
+        grant = Grant(draw.grant_id, draw.kind, part, part, expires_at=draw.expires_at)
+        older = [each for each in account.grants if _age(each) < _age(grant)]
+        younger = account.grants[len(older) :]
+        return replace(account, grants=(*older, grant, *younger)), replace(draw, credits=part, held=0, frozen=0)
+    grown = replace(there, remaining=there.remaining + part)
+    grown = replace(grown, credits=max(grown.credits, grown.remaining + grown.held + grown.frozen))
+    grants = tuple(grown if each is there else each for each in account.grants)
+    return replace(account, grants=grants), Draw(there.id, there.kind, part, there.expires_at)
+
+
+def _age(grant: Grant) -> int:
+    """Ids grow with the grants' age."""
+    return int(grant.id[1:])
+
+
+def _merged(draws: Sequence[Draw]) -> tuple[Draw, ...]:
+    """One draw for each grant."""
+    merged: dict[str, Draw] = {}
+    for draw in draws:
+        before = merged.get(draw.grant_id)
+        merged[draw.grant_id] = replace(draw, credits=draw.credits + before.credits) if before else draw
+    return tuple(merged.values())
+
+
+def _facts(charge: AnyEntry, reason: str) -> dict[str, Any]:
+    """What the refund says of the charge: where it happened, and that it is corrected."""
+    return {
+        "action": charge.action,
+        "conversation_id": charge.conversation_id,
+        "member_id": charge.member_id,
+        "model": charge.model,
+        "tool": charge.tool,
+        "description": reason,
+        "corrects": Corrected(charge.book_id, charge.key, charge.at),
+    }
