@@ -1,0 +1,124 @@
+"""Refunds: to the grants that a charge drew on, as if it had cost so much less."""
+
+from datetime import datetime
+from functools import partial
+
+import pytest
+
+from credits.domain.entry import AnyEntry
+from credits.domain.grant import Grant, GrantKind
+from credits.domain.journal import Posting, seal
+from credits.domain.refund import refund, refund_key, refund_to_hold, refundable
+from credits.errors import HoldClosed, InvalidRequest, NotRefundable
+from tests.unit.books import CATALOG, Book, allocation, drawn, free_account, grants, utc
+
+NOON = "2026-01-20 12:00"
+
+
+def refunded(
+    book: Book, charge: AnyEntry, credits: int | None = None, *, at: str = NOON, settled_at: datetime | None = None
+) -> AnyEntry:
+    """The sealed entry of the refund, in the account's book."""
+    posting = refund(
+        book.account,
+        catalog=CATALOG,
+        now=utc(at),
+        charge=charge,
+        settled_at=settled_at or charge.at,
+        credits=refundable(charge, "k1", credits),
+        reason="sorry",
+    )
+    return book.keep(seal(posting, refund_key(charge), None))[-1]
+
+
+def test_a_refund_goes_back_to_each_grant_it_came_from() -> None:
+    book = Book(free_account(allocation(3), Grant("g5", GrantKind.PACK, 400, 400), at=NOON))
+    (charge,) = book.charge("image_edit", at=NOON)
+
+    entry = refunded(book, charge)
+
+    assert (entry.kind, entry.key, entry.credits) == ("refund", "refund#c#k1", 5)
+    assert drawn(entry) == [("g5", "pack", 2), ("a1", "allocation", 3)]
+    assert grants(book.account) == [("allocation", 3, "2026-02-10 09:00"), ("pack", 400, None)]
+    assert book.account.used == 0
+
+
+def test_a_part_comes_back_to_what_was_drawn_last() -> None:
+    book = Book(free_account(allocation(3), Grant("g5", GrantKind.PACK, 400, 400), at=NOON))
+    (charge,) = book.charge("image_edit", at=NOON)
+
+    assert drawn(refunded(book, charge, 1)) == [("g5", "pack", 1)]
+    assert book.account.used == 4
+
+
+def test_what_an_expired_grant_gave_comes_back_as_a_promotion_until_the_period_ends() -> None:
+    book = Book.opened("2026-01-10 09:00")
+    (charge,) = book.charge("image_edit", at=NOON)
+
+    entry = refunded(book, charge, at="2026-02-10 09:00")
+
+    assert drawn(entry) == [("g6", "promotion", 5)]
+    assert grants(book.account) == [("allocation", 300, "2026-03-10 09:00"), ("promotion", 5, "2026-03-10 09:00")]
+    assert (book.account.used, book.account.total) == (0, 305)
+    assert book.problems() == []
+
+
+def test_a_refund_says_where_the_charge_happened_and_corrects_it() -> None:
+    book = Book.opened("2026-01-10 09:00")
+    (charge,) = book.charge("image_edit", at=NOON)
+
+    entry = refunded(book, charge, at="2026-01-21")
+
+    assert entry.corrects is not None
+    assert (entry.corrects.book_id, entry.corrects.key, entry.corrects.at) == ("acme", "c#k1", utc(NOON))
+    assert (entry.action, entry.description) == ("image_edit", "sorry")
+
+
+def test_a_book_without_room_takes_it_into_the_grant_that_lives_longest() -> None:
+    book = Book(free_account(allocation(0), Grant("g5", GrantKind.PROMOTION, 5, 5), at=NOON))
+    (charge,) = book.charge("image_edit", at=NOON)
+    for _ in range(15):
+        book.give(1, at=NOON, expires="2027-01-01")
+
+    entry = refunded(book, charge)
+
+    assert len(book.account.grants) == 15
+    assert [(draw.kind.value, draw.credits) for draw in entry.draws] == [("promotion", 5)]
+    assert book.account.remaining == 20
+
+
+@pytest.mark.parametrize("credits", [6, 600])
+def test_more_than_was_charged_is_refused(credits: int) -> None:
+    book = Book.opened("2026-01-10 09:00")
+    (charge,) = book.charge("image_edit", at=NOON)
+
+    with pytest.raises(InvalidRequest):
+        refundable(charge, "k1", credits)
+
+
+def test_neither_a_refund_nor_what_was_free_is_refundable() -> None:
+    book = Book.opened("2026-01-10 09:00")
+    (free,) = book.charge("ai_response", at=NOON)
+    (charge,) = book.charge("image_edit", at=NOON)
+
+    for entry in (free, refunded(book, charge)):
+        with pytest.raises(NotRefundable):
+            refundable(entry, "k1", None)
+
+
+def test_a_capture_goes_back_to_its_hold_until_that_is_over() -> None:
+    book = Book.opened("2026-01-10 09:00")
+    book.hold(20, at=NOON)
+    capture = book.capture("image_edit", at=NOON)
+    back = partial(refund_to_hold, catalog=CATALOG, charge=capture, credits=3, reason="sorry")
+
+    posting: Posting = back(book.holds["run-1"], now=utc(NOON))
+    book.keep(seal(posting, refund_key(capture), None))
+
+    hold = book.holds["run-1"]
+    assert (hold.captured, hold.remaining, book.of_hold["run-1"][-1].key) == (2, 18, "refund#run-1#c#k1")
+    with pytest.raises(HoldClosed):
+        back(hold, now=utc("2026-01-20 13:00"))
+    book.release(at=NOON)
+    assert (book.account.remaining, book.account.used) == (298, 2)
+    assert book.problems() == []
