@@ -5,7 +5,7 @@ import sys
 
 from pynamodb.connection import Connection
 
-from benchmarks import charge, history, page, renewals, start, webhook
+from benchmarks import charge, history, hold, page, renewals, start, webhook
 from benchmarks.figure import table
 from credits.access.keys import KeyItem
 from credits.ledger.tables import Tables, bind, bind_tables, connect, create_missing
@@ -46,7 +46,7 @@ def main() -> int:
         tables = _tables(connection, "bench")
         keys = bind(KeyItem, ENVIRONMENT["KEYS_TABLE"], connection)
         create_missing([*tables.models, keys])
-        figures = charge.measure(database.endpoint) + start.measure()
+        figures = charge.measure(database.endpoint) + hold.measure() + start.measure()
         due = _tables(connection, "bench-due")
         create_missing(due.models)
         figures += renewals.measure(due, database.endpoint)

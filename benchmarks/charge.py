@@ -28,10 +28,10 @@ def measure(endpoint: str) -> list[Figure]:
     stage = charges.stage
     key = stage.keys.create(name="bench", scopes=list(Scope), account_id=None, now=clock.now()).secret
     account_id = f"bench-{uuid4().hex[:8]}"
-    _expect(201, accounts.handler(_event(key, "POST", "/v1/accounts", {"account_id": account_id}), None))
+    expect(201, accounts.handler(request(key, "POST", "/v1/accounts", {"account_id": account_id}), None))
     grants = f"/v1/accounts/{account_id}/grants"
     grant = {"kind": "promotion", "credits": 1_000_000, "reason": "benchmark"}
-    _expect(201, accounts.handler(_event(key, "POST", grants, grant), None))
+    expect(201, accounts.handler(request(key, "POST", grants, grant), None))
 
     calls: list[Call] = []
     client = stage.ledger.connection.client
@@ -44,12 +44,12 @@ def measure(endpoint: str) -> list[Figure]:
     handler_seconds: list[float] = []
     bare_seconds: list[float] = []
     for _ in range(WARM_UP + ROUNDS):
-        event = _event(key, "POST", f"/v1/accounts/{account_id}/charges", _body())
+        asked = request(key, "POST", f"/v1/accounts/{account_id}/charges", body())
         calls.clear()
         began = time.perf_counter()
-        answer = charges.handler(event, None)
+        answer = charges.handler(asked, None)
         handler_seconds.append(time.perf_counter() - began)
-        _expect(201, answer)
+        expect(201, answer)
         bare_seconds.append(_bare(bare, calls))
     names = [name for name, _ in calls]
     entry, account = (each["Put"]["Item"] for each in calls[-1][1]["TransactItems"])
@@ -94,7 +94,7 @@ def _renamed(item: Mapping[str, Any]) -> dict[str, Any]:
     return {name: {"S": value["S"][:-1] + "~"} if name in names else value for name, value in item.items()}
 
 
-def _body() -> dict[str, Any]:
+def body() -> dict[str, Any]:
     return {
         "action": "agent_step",
         "conversation_id": str(uuid4()),
@@ -104,7 +104,7 @@ def _body() -> dict[str, Any]:
     }
 
 
-def _event(key: str, method: str, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+def request(key: str, method: str, path: str, content: Mapping[str, Any]) -> dict[str, Any]:
     headers = {"authorization": f"Bearer {key}", "idempotency-key": str(uuid4()), "content-type": "application/json"}
     return {
         "version": "2.0",
@@ -113,11 +113,11 @@ def _event(key: str, method: str, path: str, body: Mapping[str, Any]) -> dict[st
         "rawQueryString": "",
         "headers": headers,
         "requestContext": {"http": {"method": method, "path": path}, "stage": "$default"},
-        "body": json.dumps(body),
+        "body": json.dumps(content),
         "isBase64Encoded": False,
     }
 
 
-def _expect(status: int, answer: Mapping[str, Any]) -> None:
+def expect(status: int, answer: Mapping[str, Any]) -> None:
     if answer["statusCode"] != status:
         raise RuntimeError(f"expected {status}, got {answer['statusCode']}: {answer['body']}")
