@@ -364,6 +364,29 @@ def test_what_was_spent_of_a_refunded_pack_is_a_shortfall() -> None:
     assert (revocation.credits, revocation.shortfall, books.account.remaining) == (-250, 150, 0)
 
 
+def test_a_refund_that_did_not_go_through_brings_the_credits_back_once() -> None:
+    books = StripeBooks()
+    session = bought(books)
+    refund = books.shop.sdk.v1.refunds.create({"payment_intent": session.payment_intent, "amount": 500})
+    books.deliver()
+    assert books.account.purchased_remaining == 200
+
+    books.shop.engine.state.objects[refund.id]["status"] = "failed"
+    heard = Signal(
+        event_id="evt_failed",
+        type="refund.failed",
+        created=0,
+        object_id=refund.id,
+        object_type="refund",
+        customer_id=books.customer.id,
+        payload=None,
+    )
+    books.act_on([heard, replace(heard, event_id="evt_failed_again")])
+
+    assert books.account.purchased_remaining == 400
+    assert books.balanced()
+
+
 def test_a_refund_that_is_heard_of_first_finds_its_pack() -> None:
     books = StripeBooks()
     session = bought(books)

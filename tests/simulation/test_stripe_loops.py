@@ -126,6 +126,7 @@ def bought(shop: Shop, invoices: list[Any]) -> tuple[Fraction, int]:
 @example([(0, ("subscribe", "team", 5)), (1, ("hear",)), (1, ("spend", 9_000)), (9, ("seats", 1)), (1, ("seats", 5))])
 @example([(0, (name, *how)) for name, *how in [("subscribe", "pro", 1), ("cancel",)] * 6])
 @example([(0, ("subscribe", "pro", 1)), *[(5, ("upgrade", plan, 1)) for plan in ("max", "team", "pro") * 4]])
+@example([(273, ("subscribe", "pro", 1)), (0, ("upgrade", "team", 1)), (27, ("seats", 2)), (0, ("upgrade", "pro", 1))])
 @example([(0, ("subscribe", "max", 1)), (9, ("hear",)), (1, ("fail",)), (400, ("hear",)), (400, ("spend", 2_000))])
 def test_no_loop_of_changes_gives_more_than_was_paid_for(month: list[tuple[int, Move]]) -> None:
     lived = Month()

@@ -93,6 +93,25 @@ ROWS = (
         "max",
     ),
     Row(
+        "an upgrade that pays the old plan's rest back takes that rest from what is left",
+        (("2026-01-20", ON_PRO), ("2026-01-21", 500)),
+        [("allocation", 800, "2026-02-20 00:00")],
+        # 15.5 of 31 days: half of the 1,000.
+        (
+            "2026-02-04 12:00",
+            subscribed(
+                "max",
+                "2026-02-04 12:00",
+                "2026-03-04 12:00",
+                PRO,
+                credited("pro", "2026-02-04 12:00", "2026-02-20"),
+                line("max", "2026-02-04 12:00", "2026-03-04 12:00"),
+            ),
+        ),
+        [("carryover", 300, "2026-02-20 00:00"), ("allocation", 3000, "2026-03-04 12:00")],
+        "max",
+    ),
+    Row(
         "a change of plan that keeps the cycle is prorated as its money is",
         (("2026-01-20", ON_PRO),),
         [FREE_KEPT, ("allocation", 1000, "2026-02-20 00:00")],

@@ -109,7 +109,7 @@ def entitled(snapshot: Snapshot, catalog: Catalog, now: datetime) -> Terms:
     lines = {line.id: line for line in snapshot.lines or ()}.values()
     subscription = snapshot.subscription
     current = subscription if subscription and subscription.standing in ON_PLAN else None
-    own = [line for line in lines if current and _of_the_cycle(line, current, now)]
+    own = _of_the_cycle(lines, current, now) if current else []
     terms = {term_key(term): term for term in _former(set(lines) - set(own), catalog, now)}
     if current:
         term = _current(current, own, lines, catalog, now)
@@ -137,10 +137,14 @@ def paid_until(subscription: Subscription, lines: Iterable[Line]) -> datetime | 
     return max(ends, default=None)
 
 
-def _of_the_cycle(line: Line, subscription: Subscription, now: datetime) -> bool:
-    """Whether the line belongs to the cycle that the subscription is in, rather than to one before."""
+def _of_the_cycle(lines: Iterable[Line], subscription: Subscription, now: datetime) -> list[Line]:
+    """The lines of the cycle that the subscription is in, rather than of one before. What changes a period ends with
+    it, so it belongs to the cycle that began that period, also where both changed in one second."""
     began = subscription.anchor if subscription.anchor <= now else subscription.started_at
-    return line.subscription_id == subscription.id and line.start >= began
+    of_it = [line for line in lines if line.subscription_id == subscription.id]
+    begun = {line.end for line in of_it if line.begins_a_period and line.start >= began}
+    before = {line.end for line in of_it if line.begins_a_period and line.start < began} - begun
+    return [line for line in of_it if line.start >= began and (line.begins_a_period or line.end not in before)]
 
 
 def _current(

@@ -82,9 +82,11 @@ class Fetch:
         """A payment. Raises Gone."""
         return self._one(self._account.client.v1.payment_intents, payment_intent_id)
 
-    def charge(self, charge_id: str) -> Thing:
-        """A charge. Raises Gone."""
-        return self._one(self._account.client.v1.charges, charge_id)
+    def movement(self, kind: str, name: str) -> Thing:
+        """A `charge`, a `refund` or a `dispute`. Raises Gone."""
+        v1 = self._account.client.v1
+        services: Mapping[str, Any] = {"charge": v1.charges, "refund": v1.refunds, "dispute": v1.disputes}
+        return self._one(services[kind], name)
 
     def refunds(self, payment_intent_id: str) -> Sequence[Thing]:
         """The refunds of a payment, the oldest first."""

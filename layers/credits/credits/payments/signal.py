@@ -37,6 +37,7 @@ HANDLED: Final = frozenset(
         "payment_intent.succeeded",
         # Money that went back, or is fought over.
         "charge.refunded",
+        "refund.failed",
         "charge.dispute.created",
         "charge.dispute.updated",
         "charge.dispute.closed",

@@ -89,7 +89,7 @@ class Sync:
                 return self._session(signal.object_id, now)
             case "payment_intent":
                 return self._payment(signal.object_id, now)
-            case "charge" | "dispute":
+            case "charge" | "refund" | "dispute":
                 return self._charged(signal, now)
             case "subscription":
                 return self._subscribed(signal.customer_id, now, signal.payload)
@@ -130,12 +130,11 @@ class Sync:
         return Synced(account_id)
 
     def _charged(self, signal: Signal, now: datetime) -> Synced:
-        """A charge or a dispute names its payment, or at least its charge."""
-        payload = signal.payload or {}
-        payment = payload.get("payment_intent")
-        if payment is None:
-            charge_id = signal.object_id if signal.object_type == "charge" else payload.get("charge")
-            payment = self._fetch.charge(charge_id).get("payment_intent") if charge_id else None
+        """A charge, a refund or a dispute names its payment, or at least its charge."""
+        found = signal.payload or self._fetch.movement(signal.object_type, signal.object_id)
+        payment = found.get("payment_intent")
+        if payment is None and (charge_id := found.get("charge")):
+            payment = self._fetch.movement("charge", charge_id).get("payment_intent")
         return self._payment(payment, now) if payment else Synced(None)
 
     def _payment(self, payment_intent_id: str, now: datetime) -> Synced:
