@@ -28,6 +28,9 @@ from local.template import TemplateError
 FOLDER = Path(".local")
 STACK_FILE = FOLDER / "stack.json"
 
+# How soon it is noticed, at the latest, that the stack is told to stop.
+NOTICE_SECONDS = 0.5
+
 
 def main() -> int:
     for stop in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -40,7 +43,9 @@ def main() -> int:
         FOLDER.mkdir(exist_ok=True)
         with running(settings, folder=FOLDER, log=print_request, say=print_line) as stack, announced(stack):
             print(greeting(stack, settings), flush=True)
-            signal.pause()
+            # signal.pause() would sleep through a signal that comes just before it, or that another thread is given.
+            while True:
+                time.sleep(NOTICE_SECONDS)
     except KeyboardInterrupt:
         print("\nStopped.")
     except PortTaken:

@@ -1,7 +1,9 @@
 """`make run`: how it starts, what it says, and that nothing of it stays behind."""
 
+import ctypes
 import json
 import os
+import platform
 import re
 import signal
 import socket
@@ -14,6 +16,9 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.launch import Launched, environment, launched
+
+# The number of Linux's call that signals one thread of a process.
+SYS_TGKILL = {"x86_64": 234, "aarch64": 131}
 
 PLANS = ("free", "pro", "max", "team")
 
@@ -87,6 +92,17 @@ def test_it_says_where_it_answers_and_leaves_nothing_behind_when_it_is_stopped(
     ]
     assert stack.output.endswith("\nStopped.\n")
     assert "Traceback" not in stack.output
+
+
+@pytest.mark.skipif(platform.machine() not in SYS_TGKILL or sys.platform != "linux", reason="Linux names threads so")
+def test_a_signal_that_the_system_gives_to_another_of_its_threads_stops_it_as_well(tmp_path: Path) -> None:
+    with launched(tmp_path) as stack:
+        pid = stack.process.pid
+        (*_, another) = sorted(int(thread.name) for thread in Path(f"/proc/{pid}/task").iterdir())
+        assert another != pid
+        ctypes.CDLL(None).syscall(SYS_TGKILL[platform.machine()], pid, another, int(signal.SIGINT))
+
+        assert stack.process.wait(20) == 0
 
 
 def test_nothing_outlives_it_even_when_it_is_killed(tmp_path: Path) -> None:
