@@ -227,6 +227,16 @@ TIMES: Final = {"pro": 2, "max": 8, "team": 12}
 # Free has this one model.
 ON_FREE: Final = ("free", "low", "exhausted")
 
+# Knowledge words and active workflows of each account.
+METERS: Final = {
+    "pro": (412_000, 6),
+    "free": (21_500, 1),
+    "max": (1_930_000, 14),
+    "team": (4_260_000, 31),
+    "low": (12_800, 1),
+    "exhausted": (47_600, 2),
+}
+
 # Who has bought a pack, which, and how many days ago.
 PACKS: Final = {"pro": ("small", 5.6)}
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from credits import catalog
 from credits.domain.charge import charge
+from credits.domain.meter import Meter, set_meter
 from credits.domain.open import OPENED_KEY, open_account
 from credits.domain.pack import give_pack
 from credits.domain.subscribe import change_plan
@@ -22,7 +23,7 @@ from credits.ledger.store import AccountKey, Span
 from credits.usage.project import rebuild
 from credits.usage.tables import Rollups
 from local.client import Client
-from local.history import OPENED_DAYS_AGO, PACKS, happenings
+from local.history import METERS, OPENED_DAYS_AGO, PACKS, happenings
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,10 @@ def tell(store: MemoryStore, account_id: str, now: datetime) -> None:
     if account.plan != "free":
         change = partial(change_plan, key="seed-plan", plan=account.plan, seats=account.seats, catalog=sold)
         do("seed-plan", decide=change, now=opened + timedelta(minutes=5))
+    words, workflows = METERS[account_id]
+    for meter, value in ((Meter.KNOWLEDGE_WORDS, words), (Meter.WORKFLOWS, workflows)):
+        filled = partial(set_meter, key=f"seed-{meter}", meter=meter, value=value, catalog=sold)
+        do(f"seed-{meter}", decide=filled, now=opened + timedelta(minutes=10))
     chats = [(each.ago, client_key(f"seed-{number:02}"), each) for number, each in enumerate(happenings(account_id), 1)]
     told = [(ago, key, partial(charge, key=key, lines=each.lines, catalog=sold)) for ago, key, each in chats]
     if account_id in PACKS:

@@ -48,6 +48,7 @@ def test_a_history_begins_weeks_ago_and_holds_what_the_page_shows() -> None:
         "plan_change",
         "charge",
         "expiry",
+        "meter",
         "pack",
     }
     assert {entry.action for entry in entries if entry.action} == {
