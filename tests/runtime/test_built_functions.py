@@ -3,19 +3,22 @@
 import json
 import re
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 
+from credits.domain.appoint import appoint
 from credits.domain.instant import to_text
 from credits.ledger.dynamo import DynamoStore, _entry_item
-from credits.ledger.store import Span
+from credits.ledger.post import post
+from credits.ledger.store import AccountKey, MemberKey, Span, due_shard
 from credits.payments.signal import signal_of
 from credits.runtime import clock
 from local.sign import signed
 from local.template import ROOT
-from tests.moves import opened
+from tests.moves import CATALOG, granted, held, opened, released
 from tests.runtime.build import BuiltFunction
 from tests.runtime.conftest import Answer, Deployment
 from tests.template.document import functions, permissions
@@ -61,6 +64,65 @@ def story(deployment: Deployment) -> dict[str, Answer]:
 
 
 @pytest.fixture(scope="session")
+def holds(story: dict[str, Answer], deployment: Deployment) -> dict[str, Answer]:  # noqa: ARG001 - it comes after
+    """A hold's life, refunds, meters and members; and what only happens late or to those who are no member."""
+
+    def asked(name: str, account_id: str = "acme", **body: Any) -> Answer:
+        event = json.loads((ROOT / "events" / f"{name}.json").read_text(encoding="utf-8"))
+        names = event["pathParameters"] | {"account_id": account_id}
+        path = event["rawPath"].replace("/acme/", f"/{account_id}/")
+        headers = event["headers"] | {"authorization": f"Bearer {deployment.api_key}"}
+        if key := body.pop("key", None):
+            headers["idempotency-key"] = key
+        changes: dict[str, Any] = {"pathParameters": names, "rawPath": path, "headers": headers}
+        return deployment.send(name, **changes, **({"body": json.dumps(body)} if body else {}))
+
+    told = {
+        name: asked(name)
+        for name in (
+            "holds.create_hold",
+            "holds.list_holds",
+            "holds.read_hold",
+            "holds.create_capture",
+            "holds.create_extension",
+            "holds.close_hold",
+            "charges.create_refund",
+            "accounts.create_adjustment",
+            "accounts.put_knowledge_words",
+            "accounts.change_workflows",
+            "accounts.put_member",
+            "accounts.list_members",
+            "accounts.read_member",
+        )
+    }
+    told["one more member"] = deployment.send(
+        "accounts.put_member",
+        rawPath="/v1/accounts/acme/members/ann",
+        pathParameters={"account_id": "acme", "member_id": "ann"},
+    )
+    for key, member_id in (("mara-s", "mara"), ("nobody-s", "nobody")):
+        asked("holds.create_hold", key=key, credits=1, member_id=member_id)
+        asked("charges.create_charge", key=key + "-charge", action="message", member_id=member_id)
+    asked("holds.create_hold", "globex", key="one", credits=1)
+    told["capture of a closed one"] = asked("holds.create_capture", key="late", action="message")
+    for account_id in ("acme", "globex"):
+        told[f"audit of {account_id}"] = asked("usage.audit_account", account_id)
+    told["accounts.delete_member"] = asked("accounts.delete_member")
+
+    store = DynamoStore(deployment.tables)
+    before = clock.now() - timedelta(hours=2)
+    opened(store, "late", at=before)
+    granted(store, "gift", 50, account_id="late", at=before, expires_at=before + timedelta(hours=1))
+    held(store, "hold-1", 50, account_id="late", at=before, expires_in_seconds=86_400)
+    told["a late close"] = asked("holds.close_hold", "late")
+    told["a late close again"] = asked("holds.close_hold", "late")
+    opened(store, "tight", at=before)
+    held(store, "swept", 300, account_id="tight", at=before, expires_in_seconds=60)
+    told["a charge that sweeps"] = asked("charges.create_charge", "tight", key="sweeping", action="message")
+    return told
+
+
+@pytest.fixture(scope="session")
 def renewals(story: dict[str, Answer], deployment: Deployment) -> dict[str, Any]:  # noqa: ARG001 - it comes after
     """The schedule, and a shard with two due accounts: one was idle for 40 days, one only seems due, as where the index
     is behind its table."""
@@ -75,12 +137,47 @@ def renewals(story: dict[str, Answer], deployment: Deployment) -> dict[str, Any]
         ExpressionAttributeValues={":past": {"S": "2026-01-01T00:00:00.000Z"}},
     )
     told = {name: deployment.invoke(name) for name in ("renewals.schedule", "renewals.shards")}
+    _expire_holds(deployment)
     told["entries"] = [entry.kind for entry in store.entries(Span("due-6"), limit=10)]
     return told
 
 
+def _expire_holds(deployment: Deployment) -> None:
+    """Holds of a member, of nobody, and one that was closed already and only seems due: all of them are settled."""
+    store = DynamoStore(deployment.tables)
+    before = clock.now() - timedelta(hours=3)
+    opened(store, "swept", at=before)
+    granted(store, "gift", 50, account_id="swept", at=before, expires_at=before + timedelta(hours=1))
+    member = partial(appoint, catalog=CATALOG, key="m1", member_id="mara", credit_cap=None)
+    post(store, "m1", [AccountKey("swept"), MemberKey("swept", "mara")], member, now=before)
+    for hold_id, credits, member_id in (("gone", 50, None), ("mara-s", 5, "mara"), ("nobody-s", 5, "nobody")):
+        held(store, hold_id, credits, account_id="swept", at=before, expires_in_seconds=7_200, member_id=member_id)
+    released(store, "gone", account_id="swept", at=before + timedelta(minutes=90))
+    client: Any = deployment.tables.connection.client
+    client.update_item(
+        TableName="HoldsTable",
+        Key={"book_id": {"S": "swept#hold#gone"}},
+        UpdateExpression="SET due_at = :past, due_shard = :shard",
+        ExpressionAttributeValues={
+            ":past": {"S": "2026-01-01T00:00:00.000Z"},
+            ":shard": {"S": due_shard("swept#hold#gone")},
+        },
+    )
+    event = json.loads((ROOT / "events" / "renewals.shards.json").read_text(encoding="utf-8"))
+    record = event["Records"][0]
+    event["Records"] = [
+        record | {"messageId": hold_id, "body": json.dumps({"kind": "hold", "shard": shard, "beyond": None})}
+        for hold_id in ("gone", "mara-s", "nobody-s")
+        for shard in [due_shard(f"swept#hold#{hold_id}")]
+    ]
+    assert deployment.emulators["renewals"].invoke(event) == {"batchItemFailures": []}
+    (account,) = store.read(AccountKey("swept"))
+    assert account
+    assert (account.held, account.remaining) == (0, 300)
+
+
 @pytest.fixture(scope="session")
-def audits(renewals: dict[str, Any], deployment: Deployment) -> dict[str, Any]:  # noqa: ARG001 - it comes after
+def audits(renewals: dict[str, Any], holds: dict[str, Answer], deployment: Deployment) -> dict[str, Any]:  # noqa: ARG001 - it comes after
     """The schedule, and a piece of two accounts."""
     return {name: deployment.invoke(name) for name in ("audits.schedule", "audits.pieces")}
 
@@ -104,6 +201,16 @@ def test_opening_an_account_answers_it_on_free(story: dict[str, Answer]) -> None
 def test_opening_it_again_answers_200(story: dict[str, Answer]) -> None:
     assert story["accounts.create_account again"].status == 200
     assert story["accounts.create_account again"].body["account_id"] == "acme"
+
+
+def test_a_hold_is_opened_captured_extended_and_closed(holds: dict[str, Answer]) -> None:
+    statuses = {name: answer.status for name, answer in holds.items() if answer.status not in {200, 201}}
+    assert statuses == {"capture of a closed one": 409}
+    assert holds["holds.close_hold"].body["captured"] == 20
+    assert holds["a late close"].body["expired"] == 50
+    assert holds["a late close again"].text == holds["a late close"].text
+    assert holds["a charge that sweeps"].body["balance"] == {"remaining": 299, "total": 300}
+    assert [holds[f"audit of {name}"].body["ok"] for name in ("acme", "globex")] == [True, True]
 
 
 def test_a_quote_answers_each_price_and_the_total(story: dict[str, Answer]) -> None:
@@ -273,7 +380,7 @@ def test_the_daily_audit_fills_its_queue_and_logs_the_head_of_each_account(
     assert audits == {"audits.schedule": None, "audits.pieces": {"batchItemFailures": []}}
     assert [(name, line["ok"]) for name, line in sorted(audited.items())] == [("acme", True), ("globex", True)]
     assert re.fullmatch("[0-9a-f]{64}", audited["globex"]["head"])
-    assert audited["globex"]["seq"] == 2
+    assert audited["globex"]["seq"] == 3
 
 
 @pytest.fixture(scope="session")
@@ -421,7 +528,9 @@ def test_what_was_ordered_from_stripe_comes_into_the_ledger(synced: dict[str, An
     assert synced["stripe_sync.signals"] == {"batchItemFailures": []}
 
 
-@pytest.mark.usefixtures("story", "renewals", "audits", "usage", "page", "alerts", "orders", "webhooks", "synced")
+@pytest.mark.usefixtures(
+    "story", "holds", "renewals", "audits", "usage", "page", "alerts", "orders", "webhooks", "synced"
+)
 @pytest.mark.parametrize("name", functions())
 def test_a_function_asks_for_what_its_policy_allows_and_for_nothing_else(deployment: Deployment, name: str) -> None:
     assert deployment.recorders[name].asked == permissions(name)

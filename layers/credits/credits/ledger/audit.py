@@ -9,6 +9,7 @@ an account and a hold is an entry in each, and the two must say the same.
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from credits.domain.account import GENESIS, Account
 from credits.domain.entry import SHARED, AnyEntry, EntryKind
@@ -17,7 +18,7 @@ from credits.domain.hold import HOLD_MARK, Hold, hold_book
 from credits.domain.member import Member
 from credits.domain.record import after_to_record, chain_hash, entry_to_record
 from credits.errors import AccountNotFound
-from credits.ledger.read import answering
+from credits.ledger.read import MILLISECOND, answering
 from credits.ledger.store import AccountKey, Due, EntryKey, HoldKey, Ledger, Place, Span, place
 
 ENTRIES_AT_ONCE = 500
@@ -77,7 +78,7 @@ def audit(store: Ledger, account_id: str) -> Audit:
         problems += trail.see(entry)
         if len(problems) >= MOST_PROBLEMS:
             return Audit(trail.entries, tuple(problems[:MOST_PROBLEMS]))
-    problems += trail.end(members, {key: store.read(key)[0] for key in trail.missing()})
+    problems += trail.end(members, {key: _looked_for(store, account_id, key, at) for key, at in trail.missing()})
     if trail.newest > account.seq and _item(store, account_id).seq < trail.newest:
         problem = f"entry {trail.newest} is in the ledger and not in the account"
         problems.append(Problem(trail.newest, None, problem))
@@ -123,9 +124,9 @@ class Trail:
         if isinstance(entry.after, Hold) and not entry.after.open:
             del self._last[entry.book_id]  # a hold that is over is never written again
 
-    def missing(self) -> Sequence[EntryKey]:
-        """Where the other halves of shared entries should be that were not seen: the index may lag behind them."""
-        return [_other_half(entry) for entry in self._alone.values()]
+    def missing(self) -> Sequence[tuple[EntryKey, datetime]]:
+        """Where the other halves of shared entries should be that were not seen, and when: the index may lag."""
+        return [(_other_half(entry), entry.at) for entry in self._alone.values()]
 
     def end(self, members: Sequence[Member], found: Mapping[EntryKey, AnyEntry | None]) -> Iterator[Problem]:
         """What does not hold at the end of the ledger, given the members' items and what was `missing`."""
@@ -320,6 +321,18 @@ def _item(store: Ledger, account_id: str) -> Account:
     if account is None:
         raise AccountNotFound(account_id)
     return account
+
+
+def _looked_for(store: Ledger, account_id: str, key: EntryKey, at: datetime) -> AnyEntry | None:
+    """The entry of this instant, looked for until an index that lags must have it."""
+    span = Span(account_id, since=at, until=at + MILLISECOND)
+    for look in range(LOOKS_AGAIN):
+        if look:
+            time.sleep(LAG_SECONDS)
+        for entry in store.entries(span, limit=ENTRIES_AT_ONCE):
+            if (entry.book_id, entry.key) == (key.book_id, key.key):
+                return entry
+    return None
 
 
 def _open_holds(store: Ledger, account_id: str) -> dict[str, Hold]:
