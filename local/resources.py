@@ -17,6 +17,7 @@ ACCOUNT_ID = "123456789012"
 TABLE = "AWS::DynamoDB::Table"
 QUEUE = "AWS::SQS::Queue"
 BUS = "AWS::Events::EventBus"
+RULE = "AWS::Events::Rule"
 SECRET = "AWS::SecretsManager::Secret"
 
 # What a table is made of. The rest (recovery, encryption, protection) is AWS's.
@@ -129,7 +130,7 @@ class Resources:
         return properties
 
     def create_missing(self, aws: Aws) -> None:
-        """Makes the tables, queues, buses and secrets that are not there, and a queue that every event comes to."""
+        """Makes the tables, queues, buses, rules and secrets that are not there, and a queue for every event."""
         for logical_id in self._of(TABLE):
             _create_table(aws, local_name(logical_id), self._resource(logical_id).properties)
         # Dead letter queues have no redrive policy. They come first: the others name them.
@@ -141,6 +142,8 @@ class Resources:
             with contextlib.suppress(aws.events.exceptions.ResourceAlreadyExistsException):
                 aws.events.create_event_bus(Name=local_name(logical_id))
             self._subscribe(aws, local_name(logical_id))
+        for logical_id in self._of(RULE):
+            _create_rule(aws, logical_id, self.properties(logical_id))
         for logical_id in self._of(SECRET):
             _create_secret(aws, local_name(logical_id), self.properties(logical_id))
 
@@ -222,6 +225,13 @@ def _create_secret(aws: Aws, name: str, properties: Mapping[str, Any]) -> None:
     generated = "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(length))
     with contextlib.suppress(aws.secrets.exceptions.ResourceExistsException):
         aws.secrets.create_secret(Name=name, SecretString=properties.get("SecretString", generated))
+
+
+def _create_rule(aws: Aws, name: str, properties: Mapping[str, Any]) -> None:
+    bus = properties["EventBusName"]
+    aws.events.put_rule(Name=name, EventBusName=bus, EventPattern=json.dumps(properties["EventPattern"]))
+    targets = [{"Id": each["Id"], "Arn": each["Arn"]} for each in properties["Targets"]]
+    aws.events.put_targets(Rule=name, EventBusName=bus, Targets=targets)
 
 
 def _text(value: Any) -> str:

@@ -11,6 +11,7 @@ from credits.ledger.read import account_now
 from credits.payments.checkout import open_desk, open_portal, order_pack, order_plan, order_seats
 from credits.payments.order import Order as Wanted
 from credits.payments.preview import preview_order
+from credits.payments.top_up import read_top_up, remove_top_up, set_top_up
 from credits.runtime import clock
 from credits.runtime.http import AccountId, Api, IdempotencyKey, answer, answers, created
 from credits.runtime.settings import StripeSettings
@@ -22,6 +23,8 @@ from credits.runtime.wire.billing import (
     PortalSession,
     Preview,
     SeatsRequest,
+    TopUp,
+    TopUpRequest,
 )
 from credits.runtime.wire.shape import MOST_SEATS, Id
 
@@ -106,6 +109,48 @@ def preview_plan_change(
     account = account_now(stage.ledger, stage.catalog, account_id, now)
     preview = preview_order(desk, account, Wanted(plan, seats), now=now)
     return answer(HTTPStatus.OK, Preview.of(preview, account, stage.catalog, plan=plan, seats=seats))
+
+
+@app.put(
+    "/v1/accounts/<account_id>/top-up",
+    summary="Set the automatic top-up",
+    description="Below a balance, a pack is bought with the card that the customer left, so many times a month at "
+    "most. Setting it again ends a pause; setting what is set already changes nothing.",
+    responses=answers(TopUp, refuses=REFUSES),
+)
+def put_top_up(account_id: AccountId, body: TopUpRequest) -> Response[str]:
+    app.allow(Scope.ADMIN, account_id)
+    now = clock.now()
+    account_now(stage.ledger, stage.catalog, account_id, now)
+    top_up = set_top_up(
+        desk, account_id, below=body.below, pack=body.pack, at_most=body.at_most, post=stage.post, now=now
+    )
+    return answer(HTTPStatus.OK, TopUp.of(top_up, now))
+
+
+@app.get(
+    "/v1/accounts/<account_id>/top-up",
+    summary="Read the automatic top-up",
+    description="What it is set to, what it bought this month, and whether it is paused.",
+    responses=answers(TopUp, refuses={HTTPStatus.NOT_FOUND}),
+)
+def get_top_up(account_id: AccountId) -> Response[str]:
+    app.allow(Scope.READ, account_id)
+    return answer(HTTPStatus.OK, TopUp.of(read_top_up(desk, account_id), clock.now()))
+
+
+@app.delete(
+    "/v1/accounts/<account_id>/top-up",
+    summary="Take the automatic top-up away",
+    description="Nothing is bought any more. What it bought this month is answered.",
+    responses=answers(TopUp, refuses=REFUSES),
+)
+def delete_top_up(account_id: AccountId) -> Response[str]:
+    app.allow(Scope.ADMIN, account_id)
+    now = clock.now()
+    top_up = read_top_up(desk, account_id)
+    remove_top_up(desk, account_id, post=stage.post, now=now)
+    return answer(HTTPStatus.OK, TopUp.of(top_up, now))
 
 
 handler = app.serve

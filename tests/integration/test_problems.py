@@ -18,6 +18,7 @@ BODIES: dict[str, object] = {
     "POST /v1/accounts/{account_id}/checkout-sessions": {"plan": "pro"},
     "POST /v1/accounts/{account_id}/portal-sessions": {},
     "POST /v1/accounts/{account_id}/seats": {"seats": 2},
+    "PUT /v1/accounts/{account_id}/top-up": {"below": 100, "pack": "small", "at_most": 3},
     "POST /v1/accounts": {"account_id": "ACCOUNT"},
     "PUT /v1/accounts/{account_id}/plan": {"plan": "pro"},
     "POST /v1/accounts/{account_id}/grants": {"kind": "promotion", "credits": 1, "reason": "x"},
@@ -42,6 +43,9 @@ SCOPES = {
     "POST /v1/accounts/{account_id}/portal-sessions": Scope.ADMIN,
     "POST /v1/accounts/{account_id}/seats": Scope.ADMIN,
     "GET /v1/accounts/{account_id}/plan-changes/preview": Scope.READ,
+    "PUT /v1/accounts/{account_id}/top-up": Scope.ADMIN,
+    "GET /v1/accounts/{account_id}/top-up": Scope.READ,
+    "DELETE /v1/accounts/{account_id}/top-up": Scope.ADMIN,
     "POST /v1/accounts": Scope.CHARGE,
     "GET /v1/accounts": Scope.READ,
     "GET /v1/accounts/{account_id}": Scope.READ,
@@ -108,6 +112,7 @@ def account(stack: Stack) -> str:
     account_id = path.rpartition("/")[2]
     rebuild(DynamoStore(stack.tables), stack.rollups, account_id)
     stack.subscribed(account_id, "team", seats=3)
+    stack.call("PUT", f"{path}/top-up", {"below": 10, "pack": "large", "at_most": 1})
     return account_id
 
 

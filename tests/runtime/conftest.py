@@ -113,7 +113,7 @@ def deployment(built: dict[str, BuiltFunction], tmp_path_factory: pytest.TempPat
 def _prepare(endpoint: str) -> tuple[str, Tables]:
     """Makes what the functions use, under the names that the built template gives it, and a key with every scope."""
     sqs = boto3.client("sqs", region_name="us-east-1", endpoint_url=endpoint)
-    for queue in ("DueQueue", "AuditQueue", "WebhookQueue"):
+    for queue in ("DueQueue", "AuditQueue", "TopUpQueue", "WebhookQueue"):
         sqs.create_queue(QueueName=queue)
     sqs.create_queue(QueueName="StripeQueue.fifo", Attributes={"FifoQueue": "true"})
     boto3.client("events", region_name="us-east-1", endpoint_url=endpoint).create_event_bus(Name="EventBus")

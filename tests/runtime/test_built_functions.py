@@ -452,9 +452,9 @@ def test_the_stream_is_told_and_a_webhook_without_a_receiver_comes_again(alerts:
 
 
 @pytest.fixture(scope="session")
-def orders(story: dict[str, Answer], deployment: Deployment) -> dict[str, Answer]:  # noqa: ARG001 - it comes after
+def orders(story: dict[str, Answer], deployment: Deployment) -> dict[str, Any]:  # noqa: ARG001 - it comes after
     """A preview, an order that is paid in Checkout, the portal, and seats more."""
-    told = {
+    told: dict[str, Any] = {
         name: deployment.send(name)
         for name in ("billing.preview_plan_change", "billing.create_checkout_session", "billing.create_portal_session")
     }
@@ -464,17 +464,34 @@ def orders(story: dict[str, Answer], deployment: Deployment) -> dict[str, Answer
         body='{"plan": "team", "seats": 2}',
     )
     deployment.stripe.complete_checkout(team.body["url"].rpartition("/")[2])
-    told["billing.change_seats"] = deployment.send("billing.change_seats")
+    for name in ("billing.change_seats", "billing.put_top_up"):
+        told[name] = deployment.send(name)
+    told["top_ups.crossings"] = deployment.invoke("top_ups.crossings")
+    for name in ("billing.get_top_up", "billing.delete_top_up"):
+        told[name] = deployment.send(name)
     return told
 
 
-def test_plans_and_seats_are_ordered_from_stripe(orders: dict[str, Answer]) -> None:
+def test_plans_and_seats_are_ordered_from_stripe(orders: dict[str, Any]) -> None:
     assert orders["billing.preview_plan_change"].body["due_now"]["amount_cents"] == 14_700
     assert orders["billing.create_checkout_session"].status == 201
     assert "/pages/checkout/" in orders["billing.create_checkout_session"].body["url"]
     assert "/pages/portal/" in orders["billing.create_portal_session"].body["url"]
     assert orders["billing.change_seats"].body["outcome"] == "changed"
     assert orders["billing.change_seats"].body["seats"] == 5
+
+
+def test_a_crossing_buys_the_pack_that_the_account_chose(orders: dict[str, Any], deployment: Deployment) -> None:
+    assert orders["billing.put_top_up"].status == 200
+    assert orders["top_ups.crossings"] == {"batchItemFailures": []}
+    assert orders["billing.get_top_up"].body["bought_this_month"] == 1
+    assert orders["billing.delete_top_up"].status == 200
+    (bought, *_) = deployment.stripe.request("GET", "/v1/payment_intents")["data"]
+    assert (bought["amount"], bought["status"], bought["metadata"]) == (
+        999,
+        "succeeded",
+        {"account_id": "acme", "pack": "small"},
+    )
 
 
 @pytest.fixture(scope="session")

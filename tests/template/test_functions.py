@@ -73,6 +73,8 @@ def test_only_functions_that_post_may_write_the_ledger() -> None:
     assert writers == {
         ("accounts", "AccountsTable"),
         ("accounts", "EntriesTable"),
+        ("billing", "AccountsTable"),
+        ("billing", "EntriesTable"),
         ("accounts", "MembersTable"),
         *((name, table) for name in ("charges", "holds", "renewals") for table in LEDGER),
         ("stripe_sync", "AccountsTable"),

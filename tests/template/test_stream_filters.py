@@ -57,6 +57,13 @@ def test_alerts_hear_of_a_payment_that_failed_or_came(before: str, after: str) -
     assert is_let_through("alerts", entry)
 
 
+def test_alerts_hear_of_what_calls_for_a_top_up() -> None:
+    entry = replace(GIFT, kind=EntryKind.CHARGE, calls_for="top_up")
+
+    assert notices(entry)
+    assert is_let_through("alerts", entry)
+
+
 @EXAMPLES
 @given(openings, lives)
 def test_whatever_an_account_lives_through_alerts_hear_of_just_the_entries_that_tell_something(

@@ -21,6 +21,7 @@ from credits.domain.release import release, release_key
 from credits.domain.renew import renewal
 from credits.domain.set_aside import extend_hold, open_hold
 from credits.domain.subscribe import change_plan
+from credits.domain.top_up import draw_line
 from credits.ledger.audit import Trail
 from credits.ledger.store import moment
 
@@ -224,6 +225,13 @@ class Book:
         found = [problem for entry in entries for problem in trail.see(entry)]
         assert not trail.missing()
         return [each.problem for each in (*found, *trail.end(list(self.members.values()), {}))]
+
+    def draw_line(self, below: int | None, *, at: str) -> tuple[Entry, ...]:
+        return self.post(
+            lambda account, key: draw_line(
+                account, self.catalog, now=utc(at), key=key, below=below, description="top-up"
+            )
+        )
 
     def renew(self, at: str) -> tuple[Entry, ...]:
         return self.post(lambda account, _: renewal(account, self.catalog, now=utc(at)))

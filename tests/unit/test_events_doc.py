@@ -58,6 +58,8 @@ def life() -> list[Entry]:
         since,
     )
     following(book, subscribed("pro", "2026-03-13", "2026-05-13", paid, renewed), "2026-04-15 10:00")
+    book.draw_line(500, at="2026-04-16 10:00")
+    book.charge("message", 600, at="2026-04-17 10:00")
     return book.entries
 
 

@@ -49,6 +49,12 @@ Resources:
   EventBus:
     Type: AWS::Events::EventBus
     Properties: {Name: !Ref AWS::StackName}
+  Rule:
+    Type: AWS::Events::Rule
+    Properties:
+      EventBusName: !Ref EventBus
+      EventPattern: {source: [tests], detail-type: [wanted]}
+      Targets: [{Id: due, Arn: !GetAtt Due.Arn, DeadLetterConfig: {Arn: !GetAtt DeadLetters.Arn}}]
 """
 MOTO = "http://127.0.0.1:5000"
 
@@ -121,3 +127,14 @@ def test_a_queue_that_keeps_the_order_has_the_name_that_sqs_asks_for(resources: 
     url = aws.sqs.get_queue_url(QueueName="Ordered.fifo")["QueueUrl"]
     attributes = aws.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
     assert (attributes["FifoQueue"], attributes["DeduplicationScope"]) == ("true", "messageGroup")
+
+
+def test_a_rule_leads_what_it_wants_from_its_bus_to_its_queue(resources: Resources, aws: Aws) -> None:
+    resources.create_missing(aws)
+    for wanted in ("other", "wanted"):
+        event = {"Source": "tests", "DetailType": wanted, "Detail": "{}", "EventBusName": "credits-eventbus"}
+        aws.events.put_events(Entries=[event])
+
+    url = aws.sqs.get_queue_url(QueueName="Due")["QueueUrl"]
+    received = aws.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]
+    assert [json.loads(message["Body"])["detail-type"] for message in received] == ["wanted"]

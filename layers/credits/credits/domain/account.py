@@ -67,6 +67,8 @@ class Account:
     - `owed` are credits that were spent before Stripe paid their time back: the next plan grant settles them.
     - `ticket` orders what was fetched from Stripe: nothing that was fetched earlier is applied any more.
     - `members` is how many members it has had.
+    - `top_up_below` is the line below which the account buys a pack by itself, None where it does not; `top_up_due` is
+      set from the entry that crossed it until the balance is at the line again.
     - `warned` is the worst warning already sent since the balance was last above its line.
     - `seq`, `head` and `at` are those of the last entry; `version` counts commits and belongs to the store.
     """
@@ -93,6 +95,8 @@ class Account:
     workflows: int = 0
     members: int = 0
     warned: CreditWarning | None = None
+    top_up_below: int | None = None
+    top_up_due: bool = False
     at: datetime
     seq: int = 0
     head: str = GENESIS
@@ -193,3 +197,8 @@ def warning_at(remaining: int, low_threshold: int) -> CreditWarning | None:
     if remaining <= 0:
         return CreditWarning.EXHAUSTED
     return CreditWarning.LOW if remaining <= low_threshold else None
+
+
+def below_top_up_line(account: Account) -> bool:
+    """Whether so little is left that the account buys a pack by itself; what holds set aside counts as there."""
+    return account.top_up_below is not None and account.remaining + account.held < account.top_up_below

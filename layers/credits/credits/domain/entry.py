@@ -35,6 +35,7 @@ class EntryKind(StrEnum):
     STANDING = "standing"
     METER = "meter"
     MEMBER = "member"
+    TOP_UP = "top_up"
 
 
 CHARGES = frozenset({EntryKind.CHARGE, EntryKind.CAPTURE})
@@ -86,6 +87,7 @@ class Entry[B: Account | Hold = Account]:
     - `change` is there where the entry changes plan or seats, announces such a change, or calls it off.
     - `standing_before` is there where the entry changes what payment allows; `after` has the new standing.
     - `shortfall` are credits that were to be taken or frozen and had been spent: they are not in the draws.
+    - `calls_for` is `top_up` where the balance came below the account's own line for it, once for each crossing.
     - `after` is the whole book after it, so that any past instant can be read from a single entry.
     - `hold_id` is the hold in whose book it stands, or which it opens, extends or closes.
     - `corrects` names the entry that this one takes back, in whole or in part.
@@ -119,6 +121,7 @@ class Entry[B: Account | Hold = Account]:
     change: PlanChange | None = None
     standing_before: Standing | None = None
     shortfall: int = 0
+    calls_for: str | None = None
     corrects: Corrected | None = None
     member_used: int | None = None
     by: str | None = None

@@ -7,13 +7,16 @@ from datetime import datetime
 from typing import Any
 
 from credits.catalog import Catalog
-from credits.domain.account import GENESIS, Account, CreditWarning, warning_at
+from credits.domain.account import GENESIS, Account, CreditWarning, below_top_up_line, warning_at
 from credits.domain.book import Book
 from credits.domain.entry import AnyEntry, Entry, EntryKind, owns
 from credits.domain.grant import Draw
 from credits.domain.hold import Hold
 from credits.domain.member import Member
 from credits.domain.record import chain_hash, entry_to_record
+
+TOP_UP = "top_up"
+"""What an entry calls for whose balance came below the account's own line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,8 @@ class Journal:
 
     An alert latches here: `low` and `exhausted` are set off once, by the last entry of the commit that leaves the
     balance at or under the line, and again only after an entry lifted it above. Credits in a hold count as still
-    there, or opening and closing a hold would set the alert off again and again.
+    there, or opening and closing a hold would set the alert off again and again. The account's own line for a top-up
+    latches in the same way.
     """
 
     def __init__(self, account: Account, catalog: Catalog) -> None:
@@ -63,6 +67,7 @@ class Journal:
             at=max(at, self.account.at),
             seq=self.account.seq + 1,
             warned=_still_latched(after.warned, warning_at(after.remaining + after.held, threshold)),
+            top_up_due=after.top_up_due and below_top_up_line(after),
         )
         self._entries.append(
             Entry(
@@ -93,6 +98,9 @@ class Journal:
         if warning and account.warned is not warning:
             account = replace(account, warned=warning)
             self._entries[-1] = replace(self._entries[-1], alert=warning, after=account)
+        if below_top_up_line(account) and not account.top_up_due:
+            account = replace(account, top_up_due=True)
+            self._entries[-1] = replace(self._entries[-1], calls_for=TOP_UP, after=account)
         return Posting((account, *beside), (*self._entries, *entries))
 
 

@@ -7,7 +7,8 @@ A notice is a fact about one account at one entry. Which entries speak, and of w
 - a `change`: `plan.changed`, or `seats.changed` where the plan stays. A change that waits for its date is told twice:
   when it is announced (`pending`) and when it is `applied`. One that is given up before that is told as `called_off`;
 - a standing that came to past due: `payment.past_due`; one that came back from there, or from unpaid, to where credits
-  can be spent: `payment.recovered`.
+  can be spent: `payment.recovered`;
+- what calls for a top-up: `credits.top_up_due`, once for each crossing of the account's own line.
 
 All other entries, ordinary charges among them, say nothing.
 """
@@ -22,6 +23,7 @@ from typing import Any
 from credits.domain.account import Account, CreditWarning, Standing
 from credits.domain.entry import AnyEntry, EntryKind
 from credits.domain.instant import to_text
+from credits.domain.journal import TOP_UP
 
 VERSION = "1"
 """The version of every notice's shape. A field may be added to it; a change that could break a reader is version 2."""
@@ -40,6 +42,7 @@ class NoticeType(StrEnum):
     SEATS_CHANGED = "seats.changed"
     PAYMENT_PAST_DUE = "payment.past_due"
     PAYMENT_RECOVERED = "payment.recovered"
+    TOP_UP_DUE = "credits.top_up_due"
 
 
 ALERTS = {CreditWarning.LOW: NoticeType.CREDITS_LOW, CreditWarning.EXHAUSTED: NoticeType.CREDITS_EXHAUSTED}
@@ -123,6 +126,8 @@ def _facts(entry: AnyEntry, account: Account) -> Iterator[tuple[NoticeType, dict
         yield NoticeType.CREDITS_GRANTED, {"reason": entry.description} | _grant(entry)
     if entry.alert:
         yield ALERTS[entry.alert], {}
+    if entry.calls_for == TOP_UP:
+        yield NoticeType.TOP_UP_DUE, {"below": account.top_up_below}
 
 
 def _grant(entry: AnyEntry) -> dict[str, Any]:

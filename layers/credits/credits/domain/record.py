@@ -90,7 +90,14 @@ def state_to_record(account: Account) -> Record:
         record["pending"] = {"plan": pending.plan, "seats": pending.seats, "at": to_text(pending.at)}
     if account.warned:
         record["warned"] = account.warned.value
-    return record | _payment_to_record(account)
+    return record | _payment_to_record(account) | _top_up_to_record(account)
+
+
+def _top_up_to_record(account: Account) -> Record:
+    """The part of the state that an automatic top-up goes by."""
+    if account.top_up_below is None:
+        return {}
+    return {"top_up_below": account.top_up_below} | ({"top_up_due": True} if account.top_up_due else {})
 
 
 def _payment_to_record(account: Account) -> Record:
@@ -141,6 +148,8 @@ def account_from_record(
         workflows=record.get("workflows", 0),
         members=record.get("members", 0),
         warned=CreditWarning(warned) if warned else None,
+        top_up_below=record.get("top_up_below"),
+        top_up_due=record.get("top_up_due", False),
         at=at,
         seq=seq,
         head=head,
@@ -248,6 +257,7 @@ OPTIONAL: Final[Mapping[str, Any]] = {
     "tool": None,
     "description": None,
     "shortfall": 0,
+    "calls_for": None,
     "by": None,
     "forced": False,
     "lines": 1,

@@ -187,6 +187,7 @@ class EntryItem(Model):
     change = UnicodeAttribute(null=True)
     standing_before = UnicodeAttribute(null=True)
     shortfall = NumberAttribute(null=True)
+    calls_for = UnicodeAttribute(null=True)
     corrects = UnicodeAttribute(null=True)
     member_used = NumberAttribute(null=True)
     by = UnicodeAttribute(null=True)

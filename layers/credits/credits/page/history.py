@@ -40,7 +40,7 @@ MOVEMENTS: Mapping[str, str] = {
 }
 """How a movement that is no usage is called, by the kind of its entry."""
 
-BOOKKEEPING = frozenset({"confirmation", "member", "meter"})
+BOOKKEEPING = frozenset({"confirmation", "member", "meter", "top_up"})
 """Kinds that move no credits and tell people nothing: the ledger keeps them, the history leaves them out."""
 
 TELLING = frozenset({EntryKind.PROMOTION, EntryKind.ADJUSTMENT})

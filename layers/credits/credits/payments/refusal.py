@@ -34,7 +34,7 @@ def stripe_in_our_words(key: str = "") -> Iterator[None]:
     try:
         yield
     except stripe.CardError as error:
-        raise PaymentFailed(error.user_message or "The payment was declined.", _decline(error)) from error
+        raise PaymentFailed(error.user_message or "The payment was declined.", decline_of(error)) from error
     except stripe.IdempotencyError as error:
         raise IdempotencyKeyReused(key) from error
     except StoreError as error:
@@ -47,7 +47,7 @@ def stripe_in_our_words(key: str = "") -> Iterator[None]:
         raise StripeUnavailable(retry_after_seconds=RETRY_AFTER_SECONDS) from error
 
 
-def _decline(error: stripe.CardError) -> str:
+def decline_of(error: stripe.CardError) -> str:
     """Why the bank declined, as Stripe's code for it."""
     found = error.error
     return (found and (found.decline_code or found.code)) or error.code or "card_declined"

@@ -7,6 +7,7 @@
 | `account#<account id>` | the customer that pays for the account |
 | `ticket#<account id>` | the last ticket that was drawn for the account |
 | `turn#<account id>` | who is changing the account's subscription at the moment, and until when at the latest |
+| `top_up#<account id>` | the account's automatic top-up, and how it went so far |
 | `call#<account id>#<key>` | what a caller was answered under its Idempotency-Key, for 35 days |
 """
 
@@ -61,6 +62,7 @@ class StripeEventItem(Model):
     holder = UnicodeAttribute(null=True)
     fingerprint = UnicodeAttribute(null=True)
     answer = UnicodeAttribute(null=True)
+    state = UnicodeAttribute(null=True)
     expires_at = TTLAttribute(null=True)
 
     customers = Customers()
@@ -153,6 +155,11 @@ class StripeEvents:
         with told_in_our_words():
             item = self.items(f"{TICKET}{account_id}")
             held(item.update, actions=[finished.set(ticket.number)], condition=behind)
+
+    def write(self, item_id: str, **attributes: Any) -> None:
+        """Put the item under this id, whatever was there before."""
+        with told_in_our_words():
+            self.items(item_id, **attributes).save()
 
     def read(self, item_id: str) -> StripeEventItem | None:
         """The item under this id. A strongly consistent read."""

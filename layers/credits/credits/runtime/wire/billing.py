@@ -1,5 +1,6 @@
 """Billing, as it is asked for and answered: orders, the portal, previews."""
 
+from datetime import datetime
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
@@ -11,6 +12,8 @@ from credits.payments.checkout import Answer as Ordered
 from credits.payments.checkout import Flow, Outcome
 from credits.payments.preview import Bill as Due
 from credits.payments.preview import Preview as Foreseen
+from credits.payments.top_up import TopUp as Kept
+from credits.payments.top_up import month_of
 from credits.runtime.wire.shape import Answer, Id, Instant, Request, Seats
 
 Url = Annotated[str, Field(pattern=r"^https?://[^\s]+$", max_length=2_000)]
@@ -78,6 +81,35 @@ class PortalSession(Answer):
     """A link to the customer portal, good for some minutes."""
 
     url: str
+
+
+class TopUpRequest(Request):
+    """Below `below` credits, buy `pack`, at most `at_most` times in a calendar month."""
+
+    below: Annotated[int, Field(strict=True, ge=1, le=1_000_000)]
+    pack: Id
+    at_most: Annotated[int, Field(strict=True, ge=1, le=100)]
+
+
+class TopUp(Answer):
+    """The automatic top-up. While it is paused it buys nothing: give another card in the portal, and set it again."""
+
+    below: int
+    pack: str
+    at_most: int
+    bought_this_month: int
+    paused: str | None = Field(description="Why: `no_card`, or the bank's reason as Stripe puts it.")
+
+    @classmethod
+    def of(cls, top_up: Kept, now: datetime) -> "TopUp":
+        """The top-up as it is shown."""
+        return cls(
+            below=top_up.below or 0,
+            pack=top_up.pack,
+            at_most=top_up.at_most,
+            bought_this_month=top_up.bought_in(month_of(now)),
+            paused=top_up.paused,
+        )
 
 
 class BillLine(Answer):
