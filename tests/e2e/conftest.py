@@ -17,6 +17,13 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launched]:
 
 
 @pytest.fixture(scope="session")
+def moving_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launched]:
+    """A stack in memory whose clock is moved by months: the seeded accounts of the shared one stay as they are."""
+    with launched(tmp_path_factory.mktemp("moving")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
 def atomic_stack(tmp_path_factory: pytest.TempPathFactory, dynamodb_local: str) -> Iterator[Launched]:
     """A stack on DynamoDB Local, which may be sent any number of requests at once."""
     with launched(tmp_path_factory.mktemp("atomic"), AWS_ENDPOINT_URL_DYNAMODB=dynamodb_local) as running:

@@ -97,7 +97,8 @@ def test_entries_are_listed_newest_first_a_page_at_a_time(client: Client) -> Non
     assert [entry["credits"] for entry in second["entries"]][:2] == [-1, 300]
 
 
-def test_a_month_later_the_credits_are_back(client: Client) -> None:
+def test_a_month_later_the_credits_are_back(moving_stack: Launched) -> None:
+    client = moving_stack.client
     client.call("POST", "/v1/accounts", {"account_id": "patient"}, expect=[201])
     spent = client.call("POST", "/v1/accounts/patient/charges", {"action": "deep_research"}, key="a", expect=[201])
     before = client.call("GET", "/v1/accounts/patient", expect=[200]).body

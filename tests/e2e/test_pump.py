@@ -32,9 +32,9 @@ def events(client: Client, account_id: str) -> list[dict[str, Any]]:
 
 
 def test_an_idle_account_is_renewed_at_its_boundary_when_the_clock_passes_it_and_the_bus_says_so_once(
-    stack: Launched,
+    moving_stack: Launched,
 ) -> None:
-    client = stack.client
+    client = moving_stack.client
     client.call("POST", "/v1/accounts", {"account_id": "idle"}, expect=[201])
     charge = {"action": "deep_research"}
     client.call("POST", "/v1/accounts/idle/charges", charge, key="before", expect=[201])
@@ -52,7 +52,7 @@ def test_an_idle_account_is_renewed_at_its_boundary_when_the_clock_passes_it_and
     assert told == [("credits.renewed", 300), ("credits.renewed", 300), ("credits.low", 10)]
     assert [each["at"] for each in events(client, "idle")][1] == boundary
     assert client.call("GET", "/v1/accounts/idle/audit").body["ok"] is True
-    assert "event  credits.low  idle" in stack.output
+    assert "event  credits.low  idle" in moving_stack.output
 
 
 def test_the_same_happens_on_dynamodb_local(atomic_stack: Launched) -> None:

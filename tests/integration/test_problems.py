@@ -60,6 +60,7 @@ SCOPES = {
     "GET /v1/accounts/{account_id}/conversations/{conversation_id}": Scope.READ,
     "GET /v1/accounts/{account_id}/entries": Scope.READ,
     "GET /v1/accounts/{account_id}/entries.csv": Scope.READ,
+    "GET /v1/accounts/{account_id}/ledger.jsonl": Scope.READ,
     "GET /v1/accounts/{account_id}/audit": Scope.READ,
     "GET /v1/accounts/{account_id}/insights": Scope.READ,
     "POST /v1/accounts/{account_id}/usage-sessions": Scope.READ,
@@ -90,6 +91,9 @@ PAGES = {
     "GET /usage/badge.js",
     "GET /usage/balance",
     "GET /usage/history.csv",
+    "GET /usage/order",
+    "POST /usage/checkout",
+    "POST /usage/portal",
 }
 """What people see. A session opens it, and test_usage_page.py has its refusals."""
 
