@@ -4,10 +4,12 @@ from bisect import insort
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 
+from credits.domain.appoint import appoint
 from credits.domain.charge import Usage
 from credits.domain.entry import AnyEntry, EntryKind
 from credits.domain.grant import Grant, GrantKind
@@ -15,8 +17,9 @@ from credits.domain.record import chain_hash, entry_from_record, entry_to_record
 from credits.errors import AccountNotFound
 from credits.ledger.audit import Audit, Problem, audit
 from credits.ledger.memory import MemoryStore
-from credits.ledger.store import AccountKey, BookKey, EntryKey, Ledger, Span, place
-from tests.moves import NOON, charged, granted, messages, moved_to, opened, renewed
+from credits.ledger.post import post
+from credits.ledger.store import AccountKey, BookKey, EntryKey, HoldKey, Ledger, MemberKey, Span, place
+from tests.moves import CATALOG, NOON, captured, charged, granted, held, messages, moved_to, opened, released, renewed
 
 DAY = timedelta(days=1)
 
@@ -180,6 +183,70 @@ def test_a_change_of_any_stored_field_of_any_entry_is_found_and_the_entry_is_nam
 
     assert changes > 400
     assert audit(ledger, "acme").ok
+
+
+# Holds and members
+
+
+@pytest.fixture
+def with_holds() -> MemoryStore:
+    """An account with a member, a hold that is over and one that is open."""
+    store = MemoryStore()
+    opened(store)
+    member = partial(appoint, catalog=CATALOG, key="m1", member_id="mara", credit_cap=100)
+    post(store, "m1", [AccountKey("acme"), MemberKey("acme", "mara")], member, now=NOON)
+    held(store, "run-1", 20, member_id="mara")
+    captured(store, "run-1", "k1")
+    released(store, "run-1", at=NOON + timedelta(minutes=1))
+    held(store, "run-2", 30, at=NOON + timedelta(minutes=2))
+    captured(store, "run-2", "k2", at=NOON + timedelta(minutes=3))
+    return store
+
+
+def test_an_account_with_holds_and_members_holds(with_holds: MemoryStore) -> None:
+    assert audit(with_holds, "acme") == Audit(11, ())
+
+
+def test_a_change_of_any_stored_field_of_any_entry_of_a_hold_is_found(with_holds: MemoryStore) -> None:
+    of_holds = [entry for entry in history(with_holds) if entry.book_id != "acme"]
+    changes = 0
+    for entry in of_holds:
+        for path, record in tampered(entry_to_record(entry)):
+            if path == ("after", "status"):
+                record["after"]["status"] = "expired"  # the words of a change of plan are others
+            changes += 1
+            forged = entry_from_record(record)
+            replaced(with_holds, entry, forged)
+            assert not audit(with_holds, "acme").ok, (entry.key, path)
+            replaced(with_holds, forged, entry)
+
+    assert (len(of_holds), changes > 100) == (5, True)
+    assert audit(with_holds, "acme").ok
+
+
+def test_a_hold_whose_half_is_missing_is_found(with_holds: MemoryStore) -> None:
+    half = next(entry for entry in history(with_holds) if entry.book_id == "acme#hold#run-2" and entry.seq == 1)
+
+    replaced(with_holds, half, None)
+
+    assert any("its other half" in each.problem for each in audit(with_holds, "acme").problems)
+
+
+def test_a_hold_s_item_and_a_member_s_that_were_set_are_found(with_holds: MemoryStore) -> None:
+    (hold,) = with_holds.read(HoldKey("acme", "run-2"))
+    (member,) = with_holds.read(MemberKey("acme", "mara"))
+    assert hold
+    assert member
+    with_holds._books[hold.book_id] = replace(hold, captured=0)
+    assert audit(with_holds, "acme").problems == (
+        Problem(2, None, "the hold's item is not what its last entry left", hold_id="run-2"),
+    )
+    with_holds._books[hold.book_id] = hold
+    with_holds._books[member.book_id] = replace(member, used=0)
+
+    assert audit(with_holds, "acme").problems == (
+        Problem(5, None, "the member's count is 0, the last entry left 1", member_id="mara"),
+    )
 
 
 @pytest.mark.parametrize(

@@ -75,9 +75,12 @@ def open_hold(number: int, credits: int, seconds: int | None, member: str | None
 
 
 def on_hold(number: int, act: Callable[[Life, str], object]) -> Step:
+    """On one of the holds that are open, as far as the books know; on any where there is none."""
+
     def step(life: Life) -> None:
-        if f"run-{number}" in life.book.holds:
-            act(life, f"run-{number}")
+        holds = life.book.holds
+        if names := sorted(name for name, hold in holds.items() if hold.open) or sorted(holds):
+            act(life, names[number % len(names)])
 
     return step
 
@@ -179,14 +182,15 @@ def move(plan: str, seats: int) -> Step:
     return step
 
 
-numbers = st.integers(1, 4)
+numbers = st.integers(1, 9)
 members = st.sampled_from([None, None, "mara", "ann"])
 actions = st.sampled_from(["message", "agent_step", "image_edit", "deep_research", "ai_response"])
 amounts = st.sampled_from([1, 5, 20, 75, 290])
 lifetimes = st.sampled_from([None, 60, 86_400])
 steps = st.one_of(
-    st.sampled_from([timedelta(minutes=1), timedelta(hours=2), timedelta(days=9), timedelta(days=33)]).map(wait),
+    st.sampled_from([timedelta(seconds=20), timedelta(hours=2), timedelta(hours=2), timedelta(days=33)]).map(wait),
     st.builds(open_hold, numbers, amounts, lifetimes, members),
+    st.builds(open_hold, numbers, amounts, st.just(86_400), members),
     st.builds(capture, numbers, actions, st.sampled_from([1, 1, 2, 20])),
     st.builds(capture, numbers, actions, st.sampled_from([1, 3])),
     st.builds(extend, numbers, st.sampled_from([0, 1, 30]), lifetimes),
