@@ -60,11 +60,18 @@ def story(deployment: Deployment) -> dict[str, Answer]:
         "accounts.read_account", rawQueryString=f"at={at}", queryStringParameters={"at": at}
     )
     told["every entry"] = deployment.send("usage.list_entries", rawQueryString="", queryStringParameters={})
+    headers = {"authorization": f"Bearer {deployment.api_key}", "idempotency-key": "too-much"}
+    too_much = json.dumps({"action": "deep_research", "quantity": 10_000})
+    told["a refusal"] = deployment.send("charges.create_charge", body=too_much, headers=headers)
     return told
 
 
 @pytest.fixture(scope="session")
-def holds(story: dict[str, Answer], deployment: Deployment) -> dict[str, Answer]:  # noqa: ARG001 - it comes after
+def holds(
+    usage: dict[str, Any],  # noqa: ARG001 - what these and the page show of acme, it changes
+    page: dict[str, Answer],  # noqa: ARG001
+    deployment: Deployment,
+) -> dict[str, Answer]:
     """A hold's life, refunds, meters and members; and what only happens late or to those who are no member."""
 
     def asked(name: str, account_id: str = "acme", **body: Any) -> Answer:
@@ -350,11 +357,8 @@ def test_a_caller_without_a_key_is_answered_a_problem(deployment: Deployment, na
     assert refused.body["code"] == "unauthenticated"
 
 
-@pytest.mark.usefixtures("story")
-def test_a_refusal_says_where_to_upgrade(deployment: Deployment) -> None:
-    body = json.dumps({"action": "deep_research", "quantity": 10_000})
-    headers = {"authorization": f"Bearer {deployment.api_key}", "idempotency-key": "too-much"}
-    refused = deployment.send("charges.create_charge", body=body, headers=headers)
+def test_a_refusal_says_where_to_upgrade(story: dict[str, Answer]) -> None:
+    refused = story["a refusal"]
     assert refused.status == 402
     assert refused.body["code"] == "insufficient_credits"
     assert refused.body["required"] == 200_000
@@ -436,6 +440,25 @@ def test_a_link_opens_the_page_and_the_page_its_files(page: dict[str, Answer]) -
     assert page["file"].headers["cache-control"] == "public, max-age=31536000, immutable"
     assert (page["balance"].status, page["balance"].body["remaining"]) == (200, 8_345)
     assert page["badge"].headers["content-type"] == "text/javascript; charset=utf-8"
+
+
+@pytest.fixture(scope="session")
+def buttons(page: dict[str, Answer], deployment: Deployment) -> dict[str, Answer]:
+    """What the buttons of that page lead to."""
+    session = {"session": parse_qs(urlsplit(page["link"].body["url"]).query)["session"][0]}
+    asked = session | {"plan": "max"}
+    order = deployment.send("usage_checkout.show_order", rawQueryString=urlencode(asked), queryStringParameters=asked)
+    form = urlencode(session | {"key": "page-1", "pack": "small"})
+    checkout = deployment.send("usage_checkout.start_checkout", body=form)
+    portal = deployment.send("usage_checkout.show_portal", body=urlencode(session))
+    return {"order": order, "checkout": checkout, "portal": portal}
+
+
+def test_the_buttons_of_the_page_lead_to_stripe(buttons: dict[str, Answer]) -> None:
+    assert "<h1>Change to Max</h1>" in buttons["order"].text
+    assert (buttons["checkout"].status, buttons["portal"].status) == (303, 303)
+    assert "/pages/checkout/" in buttons["checkout"].headers["location"]
+    assert "/pages/portal/" in buttons["portal"].headers["location"]
 
 
 @pytest.fixture(scope="session")
@@ -546,7 +569,7 @@ def test_what_was_ordered_from_stripe_comes_into_the_ledger(synced: dict[str, An
 
 
 @pytest.mark.usefixtures(
-    "story", "holds", "renewals", "audits", "usage", "page", "alerts", "orders", "webhooks", "synced"
+    "story", "holds", "renewals", "audits", "usage", "page", "buttons", "alerts", "orders", "webhooks", "synced"
 )
 @pytest.mark.parametrize("name", functions())
 def test_a_function_asks_for_what_its_policy_allows_and_for_nothing_else(deployment: Deployment, name: str) -> None:
