@@ -6,7 +6,10 @@ from typing import Any
 import pytest
 import stripe
 
+from credits.ledger.dynamo import DynamoStore
 from credits.payments import client
+from credits.payments.fetch import Fetch
+from credits.payments.sync import Sync
 from tests.functions import Answer
 from tests.integration.conftest import Stack
 from tests.stripe_sdk import sdk
@@ -637,3 +640,18 @@ def test_a_stripe_that_is_not_set_up_is_503(stack: Stack, monkeypatch: pytest.Mo
     answer = ordered(stack, path, "k1", plan="pro")
 
     assert (answer.status, answer.body["code"]) == (503, "stripe_unavailable")
+
+
+def test_the_plan_of_a_subscribed_account_is_stripe_s_to_change(stack: Stack) -> None:
+    path = stack.opened()
+    account_id = account_of(path)
+    stack.subscribed(account_id, "pro")
+    desk = stack.functions.module("billing").desk
+    sync = Sync(Fetch(desk.stripe, desk.catalog), desk.events, DynamoStore(stack.tables), desk.catalog)
+    sync.bring_up(account_id, stack.now)
+    assert stack.call("GET", path).body["plan"]["id"] == "pro"
+
+    answer = stack.call("PUT", f"{path}/plan", {"plan": "max"})
+
+    assert (answer.status, answer.body["code"]) == (409, "managed_by_stripe")
+    assert stack.call("GET", path).body["plan"]["id"] == "pro"
