@@ -170,3 +170,22 @@ def test_what_is_only_kept_for_the_books_is_no_row() -> None:
     book = Book.opened("2026-11-23 08:00")
     confirmation = replace(book.entries[-1], kind=EntryKind.CONFIRMATION, credits=0)
     assert rows_of([confirmation], CATALOG, READER, more=False) == ()
+
+
+def test_a_movement_says_what_it_does_to_the_balance_and_a_hold_only_sets_aside() -> None:
+    book = Book.opened("2026-11-23 08:00")
+    opened, allocation = book.entries
+    entries = [
+        replace(allocation, kind=EntryKind.RELEASE, credits=48, seq=5),
+        replace(allocation, kind=EntryKind.HOLD, credits=-50, seq=4),
+        replace(allocation, kind=EntryKind.EXPIRY, credits=-300, seq=3),
+        allocation,
+        opened,
+    ]
+    assert [(row.what, row.tag, row.gain) for row in rows_of(entries, CATALOG, READER, more=False)] == [
+        ("Given back by a task", "Only set aside", False),
+        ("Set aside for a task", "Only set aside", False),
+        ("Credits expired", "Credits removed", False),
+        ("Monthly credits", "Credits added", True),
+        ("Account opened", "Not usage", False),
+    ]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from credits.catalog import Catalog
-from credits.domain.entry import CHARGES, AnyEntry, ChangeStatus, EntryKind, PlanChange, mirrors
+from credits.domain.entry import CHARGES, SHARED, AnyEntry, ChangeStatus, EntryKind, PlanChange, mirrors
 from credits.domain.grant import GrantKind
 from credits.domain.instant import to_text
 from credits.page.chart import colour_of, counted, in_order, name_of
@@ -77,7 +77,8 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row of the table. `usage` is False for a movement, whose `what` says what it is and `about` the rest.
+    """A row of the table. `usage` is False for a movement, whose `what` says what it is, `tag` what it does to
+    the balance, and `about` the rest.
 
     `conversation_id` is what the row can be narrowed to. `cut` says that more of the day may be on the next page.
     """
@@ -93,6 +94,7 @@ class Row:
     lines: tuple[Line, ...] = ()
     conversation_id: str | None = None
     cut: bool = False
+    tag: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,9 +211,19 @@ def _movement(entry: AnyEntry, catalog: Catalog, reader: Reader) -> Row:
         what=movement_name(entry.kind),
         about=" · ".join(part for part in about if part),
         usage=False,
-        gain=entry.credits > 0,
+        gain=entry.credits > 0 and entry.kind not in SHARED,
         credits=reader.signed(entry.credits),
+        tag=_tag(entry),
     )
+
+
+def _tag(entry: AnyEntry) -> str:
+    """What a movement does to the balance. A hold only sets aside: what its task used is a row of its own."""
+    if entry.kind in SHARED:
+        return "Only set aside"
+    if entry.credits:
+        return "Credits added" if entry.credits > 0 else "Credits removed"
+    return "Not usage"
 
 
 def _change(change: PlanChange, catalog: Catalog, reader: Reader) -> str:
