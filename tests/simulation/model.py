@@ -6,7 +6,7 @@ slow where that is plainer. What the ledger wrote is right where both come to th
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from math import ceil
@@ -28,10 +28,13 @@ class Refused(Exception):
 
 
 class Line(NamedTuple):
-    """One line of the book: what happened and when, what it moved, what was left, and the alert it set off."""
+    """One line of the account's book, or of a hold's: what happened and when, what it moved, what was left, and the
+    alert it set off. Lines sort as a reader is shown them."""
 
-    kind: str
     at: datetime
+    seq: int
+    hold: str
+    kind: str
     credits: int
     remaining: int
     total: int
@@ -40,16 +43,78 @@ class Line(NamedTuple):
 
 @dataclass(slots=True)
 class Lot:
-    """Credits that came together."""
+    """Credits that came together, or a hold's part of such: `left` can be spent, `held` is in holds. `number` tells how
+    old it is."""
 
+    number: int
     kind: str
     given: int
     left: int
     until: datetime | None
+    held: int = 0
+
+
+class Drawn(NamedTuple):
+    """What was taken of one lot."""
+
+    number: int
+    kind: str
+    until: datetime | None
+    credits: int
+
+
+class Charged(NamedTuple):
+    """A charge, or a capture of a hold, as a refund needs it."""
+
+    action: str
+    credits: int
+    at: datetime
+    member: str | None
+    hold: str | None
+    drawn: tuple[Drawn, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A member: what they may spend a period, and what they did since the period began at `counted_from`."""
+
+    cap: int | None
+    used: int
+    counted_from: datetime
+    removed: bool = False
+
+
+@dataclass(slots=True)
+class Aside:
+    """A hold: its parts of the account's lots, of which `given` was set aside and `left` can be captured."""
+
+    opened_at: datetime
+    until: datetime
+    plan: str
+    member: str | None
+    parts: list[Lot]
+    at: datetime
+    credits: int = 0
+    captured: int = 0
+    counted: int = 0
+    counted_from: datetime | None = None
+    lines: int = 0
+    closed: bool = False
+
+    def copied(self) -> "Aside":
+        return replace(self, parts=_copies(self.parts))
+
+    @property
+    def left(self) -> int:
+        return sum(part.left for part in self.parts)
+
+    def is_over(self, now: datetime) -> bool:
+        return self.closed or max(now, self.at) >= self.until
 
 
 class Plain:
-    """One account's book. `lines` are those written since it was copied; `own` are those of the request itself."""
+    """One account's book, with its holds and its members. `lines` are those written since it was copied, the account's
+    and its holds'; `own` are those of the request itself, in the book that has its key."""
 
     def __init__(self, opened_at: datetime) -> None:
         self.opened_at = opened_at
@@ -60,12 +125,21 @@ class Plain:
         self.number = 0
         self.pending: tuple[str, int, datetime] | None = None
         self.lots: list[Lot] = []
+        self.lots_ever = 0
         self.used = 0
+        self.owed = 0
+        self.words = 0
+        self.workflows = 0
+        self.holds: dict[str, Aside] = {}
+        self.people: dict[str, Person] = {}
+        self.charged: dict[str, Charged] = {}
+        self.entries = 0
         self.free_month_given = -1
         self.told_low = False
         self.told_exhausted = False
         self.lines: list[Line] = []
-        self._own = slice(0)
+        self._own: list[int] = []
+        self._last: int | None = None
 
     @classmethod
     def opened(cls, now: datetime) -> "Plain":
@@ -73,30 +147,38 @@ class Plain:
         book = cls(now)
         book._write("opened", now, 0)
         book._begin(0, now)
-        book._own = slice(1)
+        book._own = [0]
         return book._finished()
 
     def copied(self) -> "Plain":
         """The same book with no lines yet."""
         book = copy.copy(self)
-        book.lots = [Lot(lot.kind, lot.given, lot.left, lot.until) for lot in self.lots]
+        book.lots = _copies(self.lots)
+        book.holds = dict(self.holds)
+        book.people = dict(self.people)
+        book.charged = dict(self.charged)
         book.lines = []
-        book._own = slice(0)
+        book._own = []
+        book._last = None
         return book
 
     # Figures
 
     @property
     def own(self) -> tuple[Line, ...]:
-        return tuple(self.lines[self._own])
+        return tuple(self.lines[index] for index in self._own)
 
     @property
     def remaining(self) -> int:
         return sum(lot.left for lot in self.lots)
 
     @property
+    def held(self) -> int:
+        return sum(lot.held for lot in self.lots)
+
+    @property
     def total(self) -> int:
-        return self.remaining + self.used
+        return self.remaining + self.held + self.used
 
     @property
     def ends(self) -> datetime:
@@ -105,25 +187,214 @@ class Plain:
 
     def next_instant(self) -> datetime:
         """When time itself does something to this book."""
-        return min([self.ends, *(lot.until for lot in self.lots if lot.until)])
+        return min(
+            [
+                self.ends,
+                *(lot.until for lot in self.lots if lot.until and lot.left),
+                *(hold.until for hold in self.holds.values() if not hold.closed),
+            ]
+        )
 
     # What is asked for
 
-    def charge(self, now: datetime, lines: Sequence[tuple[str, int]], model: str | None) -> "Plain":
-        """Everything in one go, or Refused."""
+    def charge(
+        self, now: datetime, lines: Sequence[tuple[str, int, str | None]], model: str | None, charge_id: str
+    ) -> "Plain":
+        """Everything in one go, or Refused. Each line is (action, quantity, member)."""
         self.pass_time(now)
-        if any(action not in CATALOG.actions for action, _ in lines):
+        if any(action not in CATALOG.actions for action, _, _ in lines):
             raise Refused("invalid_request")
-        if self.plan == "free" and model not in (None, "gpt-5.1"):
-            raise Refused("not_in_plan")
-        prices = [CATALOG.actions[action].credits * quantity for action, quantity in lines]
-        if sum(prices) > self.remaining:
-            raise Refused("insufficient_credits" if self.remaining else "credits_exhausted")
-        for price in prices:
-            self._take(price)
+        _require_in_plan(self.plan, model)
+        prices = [CATALOG.actions[action].credits * quantity for action, quantity, _ in lines]
+        self._require(sum(prices))
+        for index, ((action, _, member), price) in enumerate(zip(lines, prices, strict=True)):
+            self._count(member, price)
+            drawn = self._take(self.lots, price)
+            self._drop_empty()
             self.used += price
-            self._write("charge", now, -price)
-        self._own = slice(-len(lines), None)
+            self._own_line("charge", now, -price)
+            name = f"{charge_id}~{index:02d}" if index else charge_id
+            self.charged[name] = Charged(action, price, self.at, member, None, drawn)
+        return self._finished()
+
+    def open_hold(self, now: datetime, hold_id: str, credits: int, seconds: int | None, member: str | None) -> "Plain":
+        """Credits set aside, for an hour where nothing else is said, for a day at most."""
+        self.pass_time(now)
+        now = max(now, self.at)
+        until = now + timedelta(seconds=seconds or 3_600)
+        hold = Aside(now, until, self.plan, member, [], now)
+        return self._more_aside(now, "hold", hold_id, hold, credits, until)
+
+    def extend_hold(self, now: datetime, hold_id: str, credits: int, seconds: int | None) -> "Plain":
+        """More of them, or for longer."""
+        self.pass_time(now)
+        hold = self.holds[hold_id].copied()
+        now = max(now, self.at, hold.at)
+        if hold.is_over(now):
+            raise Refused("hold_closed")
+        until = now + timedelta(seconds=seconds) if seconds else hold.until
+        return self._more_aside(now, "extension", hold_id, hold, credits, max(until, hold.until), until)
+
+    def capture(
+        self, now: datetime, hold_id: str, action: str, quantity: int, model: str | None, charge_id: str
+    ) -> "Plain":
+        """One action out of a hold, of which the account hears nothing yet."""
+        hold = self.holds[hold_id].copied()
+        if hold.is_over(now):
+            raise Refused("hold_closed")
+        _require_in_plan(hold.plan, model)
+        price = CATALOG.actions[action].credits * quantity
+        if price > hold.left:
+            raise Refused("hold_exhausted")
+        drawn = self._take(hold.parts, price)
+        hold.captured += price
+        self._hold_line("capture", now, hold_id, hold, -price)
+        self._own = [-1]
+        self.charged[charge_id] = Charged(action, price, hold.at, hold.member, hold_id, drawn)
+        return self
+
+    def close_hold(self, now: datetime, hold_id: str) -> "Plain":
+        """What was captured is spent, the rest goes back; into a lot that has run out since, it is gone at once."""
+        self.pass_time(now)
+        hold = self.holds[hold_id].copied()
+        now = max(now, self.at, hold.at)
+        if hold.closed:
+            raise Refused("hold_closed")
+        parts = {part.number: part for part in hold.parts}
+        gone = []
+        for lot in self.lots:
+            if part := parts.get(lot.number):
+                lot.held -= part.given
+                lot.left += part.left
+                if part.left and lot.until and lot.until <= now:
+                    gone.append((lot, part.left))
+        rest = hold.left
+        self.used += hold.captured
+        person = self._person(hold.member)
+        if person and hold.member:
+            back = min(rest, hold.counted) if hold.counted_from == person.counted_from else 0
+            self._count(hold.member, -back)
+        self._drop_empty()
+        self._own_line("release", now, rest)
+        if gone:
+            for lot, credits in gone:
+                lot.left -= credits
+            self._drop_empty()
+            self._own_line("expiry", now, -sum(credits for _, credits in gone))
+        hold.parts = []
+        hold.closed = True
+        self._hold_line("release", now, hold_id, hold, -rest)
+        return self._finished()
+
+    def refund(self, now: datetime, charge_id: str, credits: int | None) -> "Plain":
+        """A charge given back, all of it or a part: to its hold while that is open, else to where it came from."""
+        charged = self.charged[charge_id]
+        if not charged.credits:
+            raise Refused("not_refundable")
+        if credits is not None and credits > charged.credits:
+            raise Refused("invalid_request")
+        credits = credits or charged.credits
+        back: list[Drawn] = []
+        left = credits
+        for drawn in reversed(charged.drawn):
+            back.append(drawn._replace(credits=min(left, drawn.credits)))
+            left -= back[-1].credits
+        back = [each for each in back if each.credits]
+        counts_from = charged.at
+        if charged.hold:
+            hold = self.holds[charged.hold].copied()
+            if not hold.is_over(now):
+                for part in hold.parts:
+                    part.left += sum(each.credits for each in back if each.number == part.number)
+                hold.captured -= credits
+                self._hold_line("refund", now, charged.hold, hold, credits)
+                self._own = [-1]
+                return self
+            if not hold.closed:
+                raise Refused("hold_closed")
+            counts_from = hold.at
+        self.pass_time(now)
+        now = max(now, self.at)
+        late = 0
+        for each in back:
+            if each.until and each.until <= now:
+                late += each.credits
+            else:
+                self._give_back(each.number, each.kind, each.until, each.credits)
+        if late:
+            self.lots_ever += 1
+            self._give_back(self.lots_ever, "promotion", self.ends, late)
+        this_period = counts_from >= _boundary(self.anchor, self.number)
+        if this_period:
+            self.used = max(self.used - credits, 0)
+        self._count(charged.member, -credits if this_period else 0)
+        self._own_line("refund", now, credits)
+        return self._finished()
+
+    def adjust(self, now: datetime, credits: int, force: bool) -> "Plain":
+        """An operator puts it right: more for ever, or less; what is not there is owed, where they insist."""
+        self.pass_time(now)
+        if credits > 0:
+            self._require_room()
+            self._add("adjustment", credits, None)
+        else:
+            if not force:
+                self._require(-credits)
+            missing = max(-credits - self.remaining, 0)
+            self.owed += missing
+            credits += missing
+            self._take(self.lots, -credits)
+            self._drop_empty()
+        self._own_line("adjustment", now, credits)
+        return self._finished()
+
+    def set_words(self, now: datetime, words: int) -> "Plain":
+        """So many words of knowledge: up to the plan's limit, or fewer than there were."""
+        self.pass_time(now)
+        plan = CATALOG.plans[self.plan]
+        if words > max(self.words, plan.knowledge_words * (self.seats if self.plan == "team" else 1)):
+            raise Refused("limit_reached")
+        if words != self.words:
+            self.words = words
+            self._own_line("meter", now, 0)
+        return self._finished()
+
+    def move_workflows(self, now: datetime, change: int) -> "Plain":
+        """Workflows begun or ended."""
+        self.pass_time(now)
+        plan = CATALOG.plans[self.plan]
+        wanted = self.workflows + change
+        if wanted < 0:
+            raise Refused("invalid_request")
+        if wanted > max(self.workflows, plan.workflows * (self.seats if self.plan == "team" else 1)):
+            raise Refused("limit_reached")
+        if change:
+            self.workflows = wanted
+            self._own_line("meter", now, 0)
+        return self._finished()
+
+    def appoint(self, now: datetime, member: str, cap: int | None) -> "Plain":
+        """A member with a cap, or with none; who comes back is counted on."""
+        self.pass_time(now)
+        person = self.people.get(member)
+        if person and not person.removed and person.cap == cap:
+            return self._finished()
+        start = _boundary(self.anchor, self.number)
+        used = person.used if person and person.counted_from == start else 0
+        self.people[member] = Person(cap, used, start)
+        self._own_line("member", now, 0)
+        return self._finished()
+
+    def remove(self, now: datetime, member: str) -> "Plain":
+        """A member no more."""
+        person = self.people.get(member)
+        if person is None or person.removed:
+            raise Refused("member_not_found")
+        self.pass_time(now)
+        start = _boundary(self.anchor, self.number)
+        used = person.used if person.counted_from == start else 0
+        self.people[member] = Person(person.cap, used, start, removed=True)
+        self._own_line("member", now, 0)
         return self._finished()
 
     def give(self, now: datetime, kind: str, credits: int, until: datetime | None) -> "Plain":
@@ -131,9 +402,8 @@ class Plain:
         self.pass_time(now)
         if until and until <= max(now, self.at):
             raise Refused("invalid_request")
-        if len([lot for lot in self.lots if lot.kind not in FROM_THE_PLAN]) >= 15:
-            raise Refused("too_many_grants")
-        self.lots.append(Lot(kind, credits, credits, until))
+        self._require_room()
+        self._add(kind, credits, until)
         self._own_line(kind, now, credits)
         return self._finished()
 
@@ -176,7 +446,9 @@ class Plain:
         now = max(now, self.at)
         while True:
             happens: list[tuple[datetime, int, int]] = [
-                (lot.until, 0, index) for index, lot in enumerate(self.lots) if lot.until and lot.until <= now
+                (lot.until, 0, index)
+                for index, lot in enumerate(self.lots)
+                if lot.left and lot.until and lot.until <= now
             ]
             if self.pending and self.pending[2] <= now:
                 happens.append((self.pending[2], 1, 0))
@@ -189,8 +461,10 @@ class Plain:
                 return
             at, what, which = min(happens)
             if what == 0:
-                lot = self.lots.pop(which)
-                self._write("expiry", at, -lot.left)
+                lot = self.lots[which]
+                gone, lot.left = lot.left, 0
+                self._drop_empty()
+                self._write("expiry", at, -gone)
             elif what == 1:
                 self._apply_pending(at, now)
             else:
@@ -220,21 +494,111 @@ class Plain:
                 return
             self.free_month_given = number
         credits = CATALOG.plans[self.plan].credits * self.seats
-        self.lots.append(Lot("allocation", credits, credits, self.ends))
+        lot = self._add("allocation", credits, self.ends)
         self._write("allocation", at, credits)
+        if settled := min(self.owed, credits):
+            self.owed -= settled
+            lot.left -= settled
+            self._drop_empty()
+            self._write("revocation", at, -settled)
 
     # Bookkeeping
 
-    def _take(self, credits: int) -> None:
+    def _more_aside(
+        self,
+        now: datetime,
+        kind: str,
+        hold_id: str,
+        hold: Aside,
+        credits: int,
+        until: datetime,
+        asked: datetime | None = None,
+    ) -> "Plain":
+        if (asked or until) > hold.opened_at + timedelta(days=1) and asked != hold.until:
+            raise Refused("invalid_request")
+        self._require(credits)
+        person = self._count(hold.member, credits)
+        for drawn in self._take(self.lots, credits):
+            lot = next(lot for lot in self.lots if lot.number == drawn.number)
+            lot.held += drawn.credits
+            part = next((part for part in hold.parts if part.number == drawn.number), None)
+            if part is None:
+                part = Lot(drawn.number, drawn.kind, 0, 0, drawn.until)
+                hold.parts.append(part)
+            part.given += drawn.credits
+            part.left += drawn.credits
+        hold.credits += credits
+        hold.until = until
+        if person:
+            hold.counted = credits + (hold.counted if hold.counted_from == person.counted_from else 0)
+            hold.counted_from = person.counted_from
+        self._own_line(kind, now, -credits)
+        self._hold_line(kind, now, hold_id, hold, credits)
+        return self._finished()
+
+    def _require(self, credits: int) -> None:
+        if credits > self.remaining:
+            raise Refused("insufficient_credits" if self.remaining else "credits_exhausted")
+
+    def _has_room(self) -> bool:
+        return len([lot for lot in self.lots if lot.kind not in FROM_THE_PLAN]) < 15
+
+    def _require_room(self) -> None:
+        if not self._has_room():
+            raise Refused("too_many_grants")
+
+    def _add(self, kind: str, credits: int, until: datetime | None) -> Lot:
+        self.lots_ever += 1
+        self.lots.append(Lot(self.lots_ever, kind, credits, credits, until))
+        return self.lots[-1]
+
+    def _give_back(self, number: int, kind: str, until: datetime | None, credits: int) -> None:
+        """Into the lot it came from, which comes back if it is gone; where there is no room, into the one of those by
+        hand that lasts longest."""
+        lot = next((lot for lot in self.lots if lot.number == number), None)
+        if lot is None and kind not in FROM_THE_PLAN and not self._has_room():
+            by_hand = [lot for lot in self.lots if lot.kind not in FROM_THE_PLAN]
+            lot = max(by_hand, key=lambda lot: (lot.until or NEVER, lot.kind == "pack", lot.number))
+        if lot is None:
+            self.lots.append(Lot(number, kind, credits, credits, until))
+            self.lots.sort(key=lambda lot: lot.number)
+        else:
+            lot.left += credits
+            lot.given = max(lot.given, lot.left + lot.held)
+
+    def _person(self, member: str | None) -> Person | None:
+        """The member in the current period; None for somebody who is none."""
+        person = self.people.get(member or "")
+        if person is None or person.removed:
+            return None
+        start = _boundary(self.anchor, self.number)
+        return person if person.counted_from == start else Person(person.cap, 0, start)
+
+    def _count(self, member: str | None, credits: int) -> Person | None:
+        person = self._person(member)
+        if person and member:
+            used = max(person.used + credits, 0)
+            if credits > 0 and person.cap is not None and used > person.cap:
+                raise Refused("member_cap_reached")
+            person = self.people[member] = replace(person, used=used)
+        return person
+
+    @staticmethod
+    def _take(lots: Sequence[Lot], credits: int) -> tuple[Drawn, ...]:
         """Soonest to run out first, then those that stay; bought last; then the older."""
+        drawn: list[Drawn] = []
         while credits:
-            _, index = min(
-                ((lot.until or NEVER, lot.kind == "pack"), index) for index, lot in enumerate(self.lots) if lot.left
+            lot = min(
+                (lot for lot in lots if lot.left), key=lambda lot: (lot.until or NEVER, lot.kind == "pack", lot.number)
             )
-            part = min(credits, self.lots[index].left)
-            self.lots[index].left -= part
+            part = min(credits, lot.left)
+            lot.left -= part
             credits -= part
-        self.lots = [lot for lot in self.lots if lot.left]
+            drawn.append(Drawn(lot.number, lot.kind, lot.until, part))
+        return tuple(drawn)
+
+    def _drop_empty(self) -> None:
+        self.lots = [lot for lot in self.lots if lot.left or lot.held]
 
     def _prorate(self, now: datetime, added: int) -> int:
         """The share of `added` credits a month for what is left of the period, rounded up, as a lot of the period."""
@@ -245,31 +609,50 @@ class Plain:
                 lot.given += share
                 lot.left += share
                 return share
-        self.lots.append(Lot("proration", share, share, self.ends))
+        self._add("proration", share, self.ends)
         return share
 
     def _own_line(self, kind: str, at: datetime, credits: int) -> None:
         self._write(kind, at, credits)
-        self._own = slice(-1, None)
+        self._own.append(len(self.lines) - 1)
 
     def _write(self, kind: str, at: datetime, credits: int) -> None:
         self.at = max(self.at, at)
-        remaining = self.remaining
-        self.told_low = self.told_low and remaining <= 10
-        self.told_exhausted = self.told_exhausted and remaining == 0
-        self.lines.append(Line(kind, self.at, credits, remaining, remaining + self.used))
+        self.entries += 1
+        level = self.remaining + self.held
+        self.told_low = self.told_low and level <= 10
+        self.told_exhausted = self.told_exhausted and level == 0
+        self._last = len(self.lines)
+        self.lines.append(Line(self.at, self.entries, "", kind, credits, self.remaining, self.total))
+
+    def _hold_line(self, kind: str, at: datetime, hold_id: str, hold: Aside, credits: int) -> None:
+        """A line in the hold's own book, which it then stands at."""
+        hold.at = max(hold.at, at)
+        hold.lines += 1
+        self.holds[hold_id] = hold
+        self.lines.append(Line(hold.at, hold.lines, hold_id, kind, credits, hold.left, hold.credits))
 
     def _finished(self) -> "Plain":
-        """The commit ends here: at most one alert, on its last line."""
-        if not self.lines:
+        """The commit ends here: at most one alert, on the account's last line. What is held counts as still there."""
+        if self._last is None:
             return self
-        if self.remaining == 0 and not self.told_exhausted:
+        level = self.remaining + self.held
+        if level == 0 and not self.told_exhausted:
             self.told_low = self.told_exhausted = True
-            self.lines[-1] = self.lines[-1]._replace(alert="exhausted")
-        elif self.remaining <= 10 and not self.told_low:
+            self.lines[self._last] = self.lines[self._last]._replace(alert="exhausted")
+        elif level <= 10 and not self.told_low:
             self.told_low = True
-            self.lines[-1] = self.lines[-1]._replace(alert="low")
+            self.lines[self._last] = self.lines[self._last]._replace(alert="low")
         return self
+
+
+def _require_in_plan(plan: str, model: str | None) -> None:
+    if plan == "free" and model not in (None, "gpt-5.1"):
+        raise Refused("not_in_plan")
+
+
+def _copies(lots: Sequence[Lot]) -> list[Lot]:
+    return [Lot(lot.number, lot.kind, lot.given, lot.left, lot.until, lot.held) for lot in lots]
 
 
 def _boundary(anchor: datetime, months: int) -> datetime:

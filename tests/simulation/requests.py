@@ -1,28 +1,46 @@
-"""What callers ask for: each request as the rule that the ledger runs, and as the oracle writes it down."""
+"""What callers ask for: each request as the code under test does it, and as the oracle writes it down."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import override
+from typing import Any, override
 
-from credits.domain.charge import Usage, charge
-from credits.domain.give import give
+from credits.domain.appoint import appoint, remove
+from credits.domain.charge import Usage
+from credits.domain.give import adjust, give
 from credits.domain.grant import GrantKind
+from credits.domain.hold import hold_book
+from credits.domain.meter import Meter, change_meter, set_meter
 from credits.domain.open import OPENED_KEY, open_account
+from credits.domain.release import release_key
 from credits.domain.subscribe import change_plan
-from credits.ledger.post import Decide, client_key
+from credits.ledger.post import Patience, Receipt, client_key, post
+from credits.ledger.read import charge_place
+from credits.ledger.spend import capture_from, extend, refund_charge, set_aside, settle, spend
+from credits.ledger.store import AccountKey, BookKey, Ledger, MemberKey
 from tests.moves import CATALOG
 from tests.simulation.model import Plain
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
-    """The rules under test. A test that plants a bug gives another."""
+class Told:
+    """The way in which a request comes: for which account, under which key, when by its process's clock."""
 
-    charge: Decide = charge
-    give: Decide = give
-    change_plan: Decide = change_plan
+    account_id: str
+    caller_key: str
+    fingerprint: str | None
+    now: datetime
+    patience: Patience
+
+    @property
+    def usual(self) -> dict[str, Any]:
+        return {"now": self.now, "fingerprint": self.fingerprint, "patience": self.patience}
+
+    def post(self, store: Ledger, key: str, decide: Any, *beside: BookKey, opens: bool = False) -> Receipt[Any]:
+        """A rule of one account, posted as the functions do."""
+        rule = partial(decide, catalog=CATALOG)
+        return post(store, key, [AccountKey(self.account_id), *beside], rule, opens=opens, **self.usual)
 
 
 class Request(ABC):
@@ -30,17 +48,18 @@ class Request(ABC):
 
     __slots__ = ()
     opens = False
+    has_a_body = True
 
-    def key(self, caller_key: str) -> str:
-        """The stored key it acts under."""
-        return client_key(caller_key)
-
-    @abstractmethod
-    def rule(self, rules: Rules, key: str, account_id: str) -> Decide:
-        """The decision, for `post`."""
+    def place(self, account_id: str, caller_key: str) -> tuple[str, str]:
+        """The book that owns the key it acts under, and the key as it is stored."""
+        return account_id, client_key(caller_key)
 
     @abstractmethod
-    def plainly(self, book: Plain, now: datetime) -> Plain:
+    def act(self, store: Ledger, told: Told) -> Receipt[Any]:
+        """Done by the code under test."""
+
+    @abstractmethod
+    def plainly(self, book: Plain, now: datetime, caller_key: str) -> Plain:
         """The book of the oracle after it; Refused where the rules say no."""
 
 
@@ -49,39 +68,165 @@ class Open(Request):
     """The account opened, if it is not there."""
 
     opens = True
+    has_a_body = False
 
     @override
-    def key(self, caller_key: str) -> str:
-        return OPENED_KEY
+    def place(self, account_id: str, caller_key: str) -> tuple[str, str]:
+        return account_id, OPENED_KEY
 
     @override
-    def rule(self, rules: Rules, key: str, account_id: str) -> Decide:
-        return partial(open_account, catalog=CATALOG, account_id=account_id)
+    def act(self, store: Ledger, told: Told) -> Receipt[Any]:
+        return told.post(store, OPENED_KEY, partial(open_account, account_id=told.account_id), opens=True)
 
     @override
-    def plainly(self, book: Plain, now: datetime) -> Plain:
+    def plainly(self, book: Plain, now: datetime, caller_key: str) -> Plain:
         return book
 
 
 @dataclass(frozen=True, slots=True)
 class Charge(Request):
-    """One line, or a batch: (action, quantity) each."""
+    """One line, or a batch: (action, quantity, member) each."""
 
-    lines: tuple[tuple[str, int], ...]
+    lines: tuple[tuple[str, int, str | None], ...]
     model: str | None
     conversation_id: str | None
 
     @override
-    def rule(self, rules: Rules, key: str, account_id: str) -> Decide:
+    def act(self, store: Ledger, told: Told) -> Receipt[Any]:
         usage = [
-            Usage(action=action, quantity=quantity, model=self.model, conversation_id=self.conversation_id)
-            for action, quantity in self.lines
+            Usage(
+                action=action,
+                quantity=quantity,
+                member_id=member,
+                model=self.model,
+                conversation_id=self.conversation_id,
+            )
+            for action, quantity, member in self.lines
         ]
-        return partial(rules.charge, catalog=CATALOG, key=key, lines=usage)
+        return spend(store, CATALOG, told.account_id, told.caller_key, usage, **told.usual)
 
     @override
-    def plainly(self, book: Plain, now: datetime) -> Plain:
-        return book.charge(now, self.lines, self.model)
+    def plainly(self, book: Plain, now: datetime, caller_key: str) -> Plain:
+        return book.charge(now, self.lines, self.model, caller_key)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenHold(Request):
+    """Credits set aside; the caller's key is the hold's name."""
+
+    credits: int
+    seconds: int | None
+    member: str | None
+
+    @override
+    def act(self, store: Ledger, told: Told) -> Receipt[Any]:
+        return set_aside(
+            store,
+            CATALOG,
+            told.account_id,
+            told.caller_key,
+            self.credits,
+            expires_in_seconds=self.seconds,
+            member_id=self.member,
+            **told.usual,
+        )
+
+    @override
+    def plainly(self, book: Plain, now: datetime, caller_key: str) -> Plain:
+        return book.open_hold(now, caller_key, self.credits, self.seconds, self.member)
+
+
+@dataclass(frozen=True, slots=True)
+class ExtendHold(Request):
+    """More credits in a hold, or a longer life."""
+
+    hold_id: str
+    credits: int
+    seconds: int | None
+
+    @override
+    def act(self, store: Ledger, told: Told) -> Receipt[Any]:
+        return extend(
+            store,
+            CATALOG,
+            told.account_id,
+            self.hold_id,
+            told.caller_key,
+            credits=self.credits,
+            expires_in_seconds=self.seconds,
+            **told.usual,
+        )
+
+    @override
+    def plainly(self, book: Plain, now: datetime, caller_key: str) -> Plain:
+        return book.extend_hold(now, self.hold_id, self.credits, self.seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Capture(Request):
+    """One action out of a hold."""
+
+    hold_id: str
+    action: str
+    quantity: int
+    model: str | None
+
+    @override
+    def place(self, account_id: str, caller_key: str) -> tuple[str, str]:
+        return hold_book(account_id, self.hold_id), client_key(caller_key)
+
+    @override
+    def act(self, store: Ledger, told: Told) -> Receipt[Any]:
+        usage = Usage(action=self.action, quantity=self.quantity, model=self.model)
+        return capture_from(store, CATALOG, told.account_id, self.hold_id, told.caller_key, usage, **told.usual)
+
+    @override
+    def plainly(self, book: Plain, now: datetime, caller_key: str) -> Plain:
+        name = f"{self.hold_id}!{caller_key}"
+        return book.capture(now, self.hold_id, self.action, self.quantity, self.model, name)
+
+
+@dataclass(frozen=True, slots=True)
+class CloseHold(Request):
+    """A hold closed, by its caller; or by whoever finds that its time is over."""
+
+    has_a_body = False
+
+    hold_id: str
+
+    @override
+    def place(self, account_id: str, caller_key: str) -> tuple[str, str]:
+        return account_id, release_key(self.hold_id)
+
+    @override
+    def act(self, store: Ledger, told: Told) -> Receipt[Any]:
+        return settle(store, CATALOG, told.account_id, self.hold_id, now=told.now, patience=told.patience)
+
+    @override
+    def plainly(self, book: Plain, now: datetime, caller_key: str) -> Plain:
+        return book.close_hold(now, self.hold_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Refund(Request):
+    """A charge or a capture given back, whole (None) or in part; once, under whatever key."""
+
+    charge_id: str
+    credits: int | None
+
+    @override
+    def place(self, account_id: str, caller_key: str) -> tuple[str, str]:
+        where = charge_place(account_id, self.charge_id)
+        hold_id = where.book_id.partition("#hold#")[2]
+        return account_id, f"refund#{hold_id}#{where.key}" if hold_id else f"refund#{where.key}"
+
+    @override
+    def act(self, store: Ledger, told: Told) -> Receipt[Any]:
+        return refund_charge(store, CATALOG, told.account_id, self.charge_id, self.credits, "simulated", **told.usual)
+
+    @override
+    def plainly(self, book: Plain, now: datetime, caller_key: str) -> Plain:
+        return book.refund(now, self.charge_id, self.credits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,20 +238,99 @@ class Give(Request):
     until: datetime | None
 
     @override
-    def rule(self, rules: Rules, key: str, account_id: str) -> Decide:
-        return partial(
-            rules.give,
-            catalog=CATALOG,
-            key=key,
-            kind=self.kind,
-            credits=self.credits,
-            reason="simulated",
-            expires_at=self.until,
-        )
+    def act(self, store: Ledger, told: Told) -> Receipt[Any]:
+        key = client_key(told.caller_key)
+        rule = partial(give, key=key, kind=self.kind, credits=self.credits, reason="simulated", expires_at=self.until)
+        return told.post(store, key, rule)
 
     @override
-    def plainly(self, book: Plain, now: datetime) -> Plain:
+    def plainly(self, book: Plain, now: datetime, caller_key: str) -> Plain:
         return book.give(now, self.kind.value, self.credits, self.until)
+
+
+@dataclass(frozen=True, slots=True)
+class Adjust(Request):
+    """A balance put right, up or down."""
+
+    credits: int
+    force: bool
+
+    @override
+    def act(self, store: Ledger, told: Told) -> Receipt[Any]:
+        key = client_key(told.caller_key)
+        rule = partial(adjust, key=key, credits=self.credits, reason="simulated", by="ops", force=self.force)
+        return told.post(store, key, rule)
+
+    @override
+    def plainly(self, book: Plain, now: datetime, caller_key: str) -> Plain:
+        return book.adjust(now, self.credits, self.force)
+
+
+@dataclass(frozen=True, slots=True)
+class SetWords(Request):
+    """So many words of knowledge."""
+
+    words: int
+
+    @override
+    def act(self, store: Ledger, told: Told) -> Receipt[Any]:
+        key = client_key(told.caller_key)
+        return told.post(store, key, partial(set_meter, key=key, meter=Meter.KNOWLEDGE_WORDS, value=self.words))
+
+    @override
+    def plainly(self, book: Plain, now: datetime, caller_key: str) -> Plain:
+        return book.set_words(now, self.words)
+
+
+@dataclass(frozen=True, slots=True)
+class MoveWorkflows(Request):
+    """Workflows begun, or ended."""
+
+    change: int
+
+    @override
+    def act(self, store: Ledger, told: Told) -> Receipt[Any]:
+        key = client_key(told.caller_key)
+        return told.post(store, key, partial(change_meter, key=key, meter=Meter.WORKFLOWS, change=self.change))
+
+    @override
+    def plainly(self, book: Plain, now: datetime, caller_key: str) -> Plain:
+        return book.move_workflows(now, self.change)
+
+
+@dataclass(frozen=True, slots=True)
+class Appoint(Request):
+    """Somebody made a member, with a cap or without."""
+
+    member: str
+    cap: int | None
+
+    @override
+    def act(self, store: Ledger, told: Told) -> Receipt[Any]:
+        key = client_key(told.caller_key)
+        rule = partial(appoint, key=key, member_id=self.member, credit_cap=self.cap)
+        return told.post(store, key, rule, MemberKey(told.account_id, self.member))
+
+    @override
+    def plainly(self, book: Plain, now: datetime, caller_key: str) -> Plain:
+        return book.appoint(now, self.member, self.cap)
+
+
+@dataclass(frozen=True, slots=True)
+class Remove(Request):
+    """A member no more."""
+
+    member: str
+
+    @override
+    def act(self, store: Ledger, told: Told) -> Receipt[Any]:
+        key = client_key(told.caller_key)
+        rule = partial(remove, key=key, member_id=self.member)
+        return told.post(store, key, rule, MemberKey(told.account_id, self.member))
+
+    @override
+    def plainly(self, book: Plain, now: datetime, caller_key: str) -> Plain:
+        return book.remove(now, self.member)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +341,10 @@ class ChangePlan(Request):
     seats: int
 
     @override
-    def rule(self, rules: Rules, key: str, account_id: str) -> Decide:
-        return partial(rules.change_plan, catalog=CATALOG, key=key, plan=self.plan, seats=self.seats)
+    def act(self, store: Ledger, told: Told) -> Receipt[Any]:
+        key = client_key(told.caller_key)
+        return told.post(store, key, partial(change_plan, key=key, plan=self.plan, seats=self.seats))
 
     @override
-    def plainly(self, book: Plain, now: datetime) -> Plain:
+    def plainly(self, book: Plain, now: datetime, caller_key: str) -> Plain:
         return book.change_plan(now, self.plan, self.seats)

@@ -10,13 +10,15 @@ from datetime import datetime
 import pytest
 
 from credits.catalog import Catalog
+from credits.domain import refund
 from credits.domain.account import Account
 from credits.domain.book import Book
-from credits.domain.entry import EntryKind
+from credits.domain.entry import AnyEntry, EntryKind
 from credits.domain.grant import GrantKind
 from credits.domain.journal import Posting
+from credits.domain.refund import refund_key
 from credits.domain.renew import renew
-from credits.ledger import due
+from credits.ledger import due, spend
 from credits.ledger.memory import MemoryStore
 from tests.e2e.launch import environment
 from tests.simulation.world import Broken, World
@@ -42,6 +44,10 @@ def test_a_year_of_a_hundred_accounts_under_every_fault_is_right_to_the_credit()
         assert world.counts[fault] > 50, fault
     for outcome in ("answered", "refused", "gave up", "renewed", "landed too late"):
         assert world.counts[outcome] > 50, outcome
+    for request in ("OpenHold", "Capture", "CloseHold", "Refund", "Adjust", "Appoint", "SetWords", "MoveWorkflows"):
+        assert world.counts[request] > 50, request
+    assert world.counts["ExtendHold"] > 20
+    assert world.counts["Remove"] > 20
 
 
 def test_a_seed_plays_the_same_in_any_process_and_another_seed_another_way() -> None:
@@ -80,6 +86,17 @@ def renewal_without_the_key(account: Account, catalog: Catalog, *, now: datetime
     return posting
 
 
+class TwiceRefunded:
+    """A key for each refund that is new each time, in the place of the charge's own."""
+
+    def __init__(self) -> None:
+        self._refunds = 0
+
+    def __call__(self, charge: AnyEntry) -> str:
+        self._refunds += 1
+        return f"{refund_key(charge)}#{self._refunds}"
+
+
 def breaks(make: Callable[[int], World], within: int) -> str:
     """What is said of the first of three worlds that breaks within so many steps."""
     for seed in (1, 2, 3):
@@ -103,3 +120,13 @@ def test_a_renewal_without_its_key_is_found(monkeypatch: pytest.MonkeyPatch) -> 
     said = breaks(World, within=10_000)
 
     assert "'allocation'" in said
+
+
+def test_a_refund_without_its_once_rule_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    key_each_time = TwiceRefunded()
+    monkeypatch.setattr(spend, "refund_key", key_each_time)
+    monkeypatch.setattr(refund, "refund_key", key_each_time)
+
+    said = breaks(World, within=1_000)
+
+    assert "refund#" in said

@@ -8,28 +8,55 @@ Nothing here reads a clock, sleeps or throws dice of its own: a seed plays the s
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from random import Random
 from typing import Any
 
-from credits.domain.entry import AnyEntry
+from credits.domain.entry import AnyEntry, EntryKind
 from credits.domain.grant import GrantKind
+from credits.domain.hold import Hold, hold_book
 from credits.domain.instant import floor
 from credits.domain.journal import Posting
-from credits.errors import Contended, CreditsError, IdempotencyKeyReused, Unavailable
+from credits.errors import AlreadyRefunded, Contended, CreditsError, IdempotencyKeyReused, Unavailable
 from credits.ledger.audit import audit
 from credits.ledger.due import renew_due
 from credits.ledger.memory import MemoryStore
-from credits.ledger.post import Patience, Receipt, post
+from credits.ledger.post import Patience, Receipt
 from credits.ledger.read import EntryFilter, account_at, account_now, entries
-from credits.ledger.store import DUE_SHARDS, AccountKey, Cancelled, Span, StoreError, due_shard
+from credits.ledger.store import (
+    DUE_SHARDS,
+    AccountKey,
+    Cancelled,
+    HoldKey,
+    MemberKey,
+    Span,
+    StoreError,
+    due_shard,
+)
 from credits.usage.fold import Day, fold
 from tests.moves import CATALOG
 from tests.simulation.model import Line, Plain, Refused
-from tests.simulation.requests import ChangePlan, Charge, Give, Open, Request, Rules
+from tests.simulation.requests import (
+    Adjust,
+    Appoint,
+    Capture,
+    ChangePlan,
+    Charge,
+    CloseHold,
+    ExtendHold,
+    Give,
+    MoveWorkflows,
+    Open,
+    OpenHold,
+    Refund,
+    Remove,
+    Request,
+    SetWords,
+    Told,
+)
 from tests.simulation.unreliable import Crash, Odds, Unreliable
 
 BEGINS = datetime(2027, 1, 29, 6, tzinfo=UTC)
@@ -57,6 +84,7 @@ ACTIONS = (
     "ai_response",
 )
 QUANTITIES = (1, 1, 1, 1, 2, 3, 7, 50)
+MEMBERS = ("ada", "bob")
 PLANS = (("free", 1), ("pro", 1), ("max", 1), ("team", 1), ("team", 2), ("team", 5))
 
 
@@ -68,15 +96,18 @@ class Broken(BaseException):
 class Call:
     """One request on its way, in a process of its own. The schedule asks for nothing and has no account of its own.
 
-    `seen` is the oracle's book when it last read the account, `heard` what it was told for good. What it sent (`sent`,
-    by hash) is its own doing also where a twin of it, at the same millisecond, wrote the very same first.
+    `where` is the book and the key that it acts under. `seen` is the oracle's book when it last read the account or a
+    hold of it (`looked`), `heard` what it was told for good. What it sent (`sent`, by hash) is its own doing also where
+    a twin of it, at the same millisecond, wrote the very same first.
     """
 
     request: Request | None
     account_id: str
-    key: str
+    caller_key: str
     fingerprint: str | None
     now: datetime
+    where: tuple[str, str] = ("", "")
+    looked: bool = False
     seen: Plain | None = None
     landed: bool = False
     heard: str | None = None
@@ -85,9 +116,10 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What a key did: whose call it was, and the lines it wrote."""
+    """What a key did: whose call it was, for what request, and the lines it wrote."""
 
     call: Call
+    fingerprint: str | None
     lines: tuple[Line, ...]
 
 
@@ -102,11 +134,10 @@ class Waiting:
 
 
 class World:
-    """One world. `store` and `rules` are what is under test: a test that plants a bug gives others."""
+    """One world. `store` is what is under test: a test that plants a bug gives another, or changes a rule."""
 
-    def __init__(self, seed: int, *, store: MemoryStore | None = None, rules: Rules | None = None) -> None:
+    def __init__(self, seed: int, *, store: MemoryStore | None = None) -> None:
         self._dice = Random(seed)
-        self._rules = rules or Rules()
         self.truth = store or MemoryStore()
         self.now = BEGINS
         self.steps = 0
@@ -116,6 +147,7 @@ class World:
         self._books: dict[str, Plain] = {}
         self._past: dict[str, list[Plain]] = {}
         self._lines: Counter[str] = Counter()
+        self._open: list[tuple[str, str]] = []
         self._done: dict[tuple[str, str], Done] = {}
         self._used: dict[str, Counter[str]] = {}
         self._waiting: list[Waiting] = []
@@ -176,7 +208,7 @@ class World:
     def _something_happens(self, account_id: str) -> None:
         throw = self._dice.random()
         if throw < 0.05:
-            self._schedule()
+            self._schedule("account" if self._dice.random() < 0.6 else "hold")
         elif throw < 0.11:
             self._read_now(account_id)
         elif throw < 0.13:
@@ -187,6 +219,8 @@ class World:
             index = self._dice.randrange(len(self._waiting))
             self._waiting[index], self._waiting[-1] = self._waiting[-1], self._waiting[index]
             self._send(self._waiting.pop())
+        elif self._open and throw < 0.45:
+            self._send(self._new_request(*self._dice.choice(self._open)))
         else:
             self._send(self._new_request(account_id))
 
@@ -209,38 +243,78 @@ class World:
     def _an_account(self) -> str:
         return self._dice.choices(self._names, self._weights)[0]
 
-    def _new_request(self, account_id: str) -> Waiting:
+    def _new_request(self, account_id: str, hold_id: str | None = None) -> Waiting:
         self._keys += 1
         key, fingerprint = f"k{self._keys}", f"f{self._keys}"
         if account_id not in self._books and self._dice.random() < 0.8:
             return Waiting(account_id, key, None, Open())
         if (recent := self._recent.get(account_id)) and self._dice.random() < 0.01:
             key = recent.caller_key  # a caller that uses one key for two things
-        request = self._wish(account_id)
-        return Waiting(account_id, key, None if request.opens else fingerprint, request)
+        request = self._wish_of_a_hold(account_id, hold_id) if hold_id else self._wish(account_id)
+        return Waiting(account_id, key, fingerprint if request.has_a_body else None, request)
 
     def _wish(self, account_id: str) -> Request:
-        throw = self._dice.random()
-        if throw < 0.06:
-            until = (
-                None if self._dice.random() < 0.2 else floor(self.now + timedelta(hours=self._dice.uniform(-1, 900)))
-            )
-            kind = self._dice.choice((GrantKind.PROMOTION, GrantKind.ADJUSTMENT))
-            return Give(kind, self._dice.choice((1, 5, 20, 300)), until)
-        if throw < 0.10:
-            return ChangePlan(*self._dice.choice(PLANS))
-        if throw < 0.12:
-            return Open()
-        if throw < 0.22 and (book := self._books.get(account_id)):
-            # Down to a line where something is said or refused.
-            count = book.remaining - self._dice.choice((-1, 0, 0, 1, 10, 11))
-            if 0 < count <= 10_000:
-                return self._charge((("message", count),))
-        several = 1 if self._dice.random() < 0.93 else self._dice.randint(2, 6)
-        lines = tuple((self._dice.choice(ACTIONS), self._dice.choice(QUANTITIES)) for _ in range(several))
-        return self._charge(lines)
+        """What somebody may want of an account; the book says what there is to want it of."""
+        book = self._books.get(account_id)
+        wishes: list[tuple[int, Callable[[], Request]]] = [
+            (6, self._give),
+            (4, lambda: ChangePlan(*self._dice.choice(PLANS))),
+            (2, Open),
+            (3, lambda: Adjust(self._dice.choice((-1_000, -5, -1, 1, 50)), force=self._dice.random() < 0.5)),
+            (2, lambda: SetWords(self._dice.choice((0, 40_000, 50_000, 50_001, 900_000, 5_000_001)))),
+            (2, lambda: MoveWorkflows(self._dice.choice((-3, -1, 1, 1, 2, 9)))),
+            (3, lambda: Appoint(self._dice.choice(MEMBERS), self._dice.choice((None, 0, 30, 400)))),
+            (1, lambda: Remove(self._dice.choice(MEMBERS))),
+            (50, self._use),
+        ]
+        if book:
+            wishes += [(7, lambda: self._nearly_all(book)), (13, lambda: self._hold(book))]
+            if book.charged:
+                wishes.append((8, lambda: self._refund(book, list(book.charged))))
+        (wish,) = self._dice.choices([wish for _, wish in wishes], [weight for weight, _ in wishes])
+        return wish()
 
-    def _charge(self, lines: tuple[tuple[str, int], ...]) -> Charge:
+    def _give(self) -> Request:
+        until = None if self._dice.random() < 0.2 else floor(self.now + timedelta(hours=self._dice.uniform(-1, 900)))
+        kind = self._dice.choice((GrantKind.PROMOTION, GrantKind.ADJUSTMENT))
+        return Give(kind, self._dice.choice((1, 5, 20, 300)), until)
+
+    def _use(self) -> Request:
+        several = 1 if self._dice.random() < 0.93 else self._dice.randint(2, 6)
+        return self._charge(
+            tuple((self._dice.choice(ACTIONS), self._dice.choice(QUANTITIES), self._member()) for _ in range(several))
+        )
+
+    def _nearly_all(self, book: Plain) -> Request:
+        """Down to a line where something is said or refused."""
+        count = book.remaining - self._dice.choice((-1, 0, 0, 1, 10, 11))
+        return self._charge((("message", min(max(count, 1), 10_000), None),))
+
+    def _hold(self, book: Plain) -> Request:
+        most = self._dice.choice((5, 20, 75, book.remaining, book.remaining + 1))
+        seconds = self._dice.choice((None, 60, 20_000, 86_400, 86_400, 86_401))
+        return OpenHold(max(most, 1), seconds, self._member())
+
+    def _refund(self, book: Plain, charges: Sequence[str]) -> Request:
+        charge_id = self._dice.choice(charges)
+        return Refund(charge_id, self._dice.choice((None, None, 1, 3, book.charged[charge_id].credits + 1)))
+
+    def _wish_of_a_hold(self, account_id: str, hold_id: str) -> Request:
+        throw = self._dice.random()
+        if throw < 0.15:
+            return CloseHold(hold_id)
+        if throw < 0.25:
+            return ExtendHold(hold_id, self._dice.choice((0, 5, 60)), self._dice.choice((None, 3_600, 80_000, 86_401)))
+        book = self._books[account_id]
+        if throw < 0.40 and (mine := [name for name in book.charged if name.startswith(f"{hold_id}!")]):
+            return self._refund(book, mine)
+        model = self._dice.choice((None, None, "gpt-5.1", "claude-opus"))
+        return Capture(hold_id, self._dice.choice(ACTIONS), self._dice.choice((1, 1, 1, 2, 7)), model)
+
+    def _member(self) -> str | None:
+        return self._dice.choice((None, None, None, *MEMBERS))
+
+    def _charge(self, lines: tuple[tuple[str, int, str | None], ...]) -> Charge:
         model = self._dice.choice((None, None, None, "gpt-5.1", "gpt-5.1", "claude-opus"))
         conversation = self._dice.choice((None, "chat-1", "chat-2", "chat-3"))
         return Charge(lines, model, conversation)
@@ -251,19 +325,16 @@ class World:
         self._recent[sent.account_id] = sent
         request = sent.request
         call = Call(
-            request, sent.account_id, request.key(sent.caller_key), sent.fingerprint, self._clock_of_a_process()
+            request,
+            sent.account_id,
+            sent.caller_key,
+            sent.fingerprint,
+            self._clock_of_a_process(),
+            request.place(sent.account_id, sent.caller_key),
         )
+        told = Told(call.account_id, call.caller_key, call.fingerprint, call.now, self._patience)
         try:
-            receipt = post(
-                self._store_of(call),
-                call.key,
-                [AccountKey(call.account_id)],
-                request.rule(self._rules, call.key, call.account_id),
-                now=call.now,
-                fingerprint=call.fingerprint,
-                opens=request.opens,
-                patience=self._patience,
-            )
+            receipt = request.act(self._store_of(call), told)
         except Crash:
             self._send_again(sent, 0.9)
         except (Contended, Unavailable) as error:
@@ -294,6 +365,7 @@ class World:
             return None
 
         def saw(account_id: str) -> None:
+            call.looked = True
             call.seen = self._books.get(account_id)
 
         return Unreliable(
@@ -328,43 +400,72 @@ class World:
         self.counts["commits"] += 1
         self.counts["entries"] += len(posting.entries)
         account_id = posting.books[0].account_id
-        where = (account_id, call.key)
-        if call.heard:
+        # Whoever is refused for want of credits, or refunds a capture of a hold that is over, settles holds on the way.
+        settled = next((each.hold_id for each in posting.entries if each.kind is EntryKind.RELEASE), None)
+        request: Request | None = CloseHold(settled) if settled else call.request
+        where = request.place(account_id, call.caller_key) if request else (account_id, "renewal")
+        own = where == call.where
+        if own and call.heard:
             raise Broken(f"{where} was told {call.heard}, and its commit landed after that")
-        if call.request and where in self._done:
+        if request and where in self._done:
             raise Broken(f"{where} acted twice")
         try:
-            book = self._expected(call, self._books.get(account_id))
+            book = self._after(request, self._books.get(account_id), call)
         except Refused as refused:
             raise Broken(f"{where} was let through, and the rules say {refused.code}") from None
         lines = [_line(entry) for entry in posting.entries]
         if lines != book.lines:
             raise Broken(f"{where} wrote {lines}, and the rules say {book.lines}")
-        call.landed = True
+        call.landed = call.landed or own
         self._books[account_id] = book
         self._past.setdefault(account_id, []).append(book)
         self._lines[account_id] += len(lines)
         self._check_book(account_id)
-        if book.own and call.request:
-            self._done[where] = Done(call, book.own)
-            self._count_use(account_id, call.request)
+        for each in posting.books:
+            if isinstance(each, Hold):
+                self._check_hold(account_id, each.hold_id)
+        if book.own and request:
+            done = self._done[where] = Done(call, call.fingerprint if own else None, book.own)
+            if isinstance(request, OpenHold | ExtendHold):
+                # Its entry in the hold's book has the same key.
+                hold_id = request.hold_id if isinstance(request, ExtendHold) else call.caller_key
+                self._done[hold_book(account_id, hold_id), where[1]] = done
+            self.counts[type(request).__name__] += 1
+            self._keep_count(account_id, request, call.caller_key)
 
-    def _count_use(self, account_id: str, request: Request) -> None:
-        if isinstance(request, Charge):
-            used = self._used.setdefault(account_id, Counter())
-            for action, quantity in request.lines:
+    def _keep_count(self, account_id: str, request: Request, caller_key: str) -> None:
+        """Of the holds that are open, and of what was used: how often, and for how many credits."""
+        used = self._used.setdefault(account_id, Counter())
+        book = self._books[account_id]
+        match request:
+            case OpenHold():
+                self._open.append((account_id, caller_key))
+            case CloseHold(hold_id):
+                self._open.remove((account_id, hold_id))
+            case Charge(lines):
+                for action, quantity, _ in lines:
+                    used[action] += quantity
+                    used[f"{action} credits"] += CATALOG.actions[action].credits * quantity
+            case Capture(_, action, quantity):
                 used[action] += quantity
-            self.counts["credits charged"] += sum(
-                CATALOG.actions[name].credits * count for name, count in request.lines
-            )
+                used[f"{action} credits"] += CATALOG.actions[action].credits * quantity
+            case Refund(charge_id, credits):
+                charged = book.charged[charge_id]
+                used[f"{charged.action} credits"] -= credits or charged.credits
 
-    def _expected(self, call: Call, book: Plain | None) -> Plain:
-        """The oracle's book after the call, from this one. Raises Refused."""
+    def _after(self, request: Request | None, book: Plain | None, call: Call) -> Plain:
+        """The oracle's book after a request, from this one. Raises Refused."""
         if book is None:
-            if call.request and call.request.opens:
+            if request and request.opens:
                 return Plain.opened(call.now)
             raise Refused("account_not_found")
-        return call.request.plainly(book.copied(), call.now) if call.request else book.copied().renew(call.now)
+        if request is None:
+            return book.copied().renew(call.now)
+        return request.plainly(book.copied(), call.now, call.caller_key)
+
+    def _expected(self, call: Call) -> Plain:
+        """What the oracle makes of the call, from what it last saw. Raises Refused."""
+        return self._after(call.request, call.seen if call.looked else self._books.get(call.account_id), call)
 
     def _check_book(self, account_id: str) -> None:
         """The account's item says what the oracle's book says."""
@@ -375,7 +476,11 @@ class World:
             "pending": account.pending and (account.pending.plan, account.pending.seats, account.pending.at),
             "figures": (account.remaining, account.total, account.used),
             "period": (account.anchor, account.period_number, account.period.end),
-            "grants": [(each.kind.value, each.credits, each.remaining, each.expires_at) for each in account.grants],
+            "grants": [
+                (each.kind.value, each.credits, each.remaining, each.held, each.expires_at) for each in account.grants
+            ],
+            "owed": account.owed,
+            "meters": (account.knowledge_words, account.workflows),
             "at": account.at,
             "seq": account.seq,
         }
@@ -384,24 +489,48 @@ class World:
             "pending": book.pending,
             "figures": (book.remaining, book.total, book.used),
             "period": (book.anchor, book.number, book.ends),
-            "grants": [(lot.kind, lot.given, lot.left, lot.until) for lot in book.lots],
+            "grants": [(lot.kind, lot.given, lot.left, lot.held, lot.until) for lot in book.lots],
+            "owed": book.owed,
+            "meters": (book.words, book.workflows),
             "at": book.at,
-            "seq": self._lines[account_id],
+            "seq": book.entries,
         }
         if wrong := {name: (has[name], should[name]) for name in has if has[name] != should[name]}:
             raise Broken(f"the account {account_id} has, and should have: {wrong}")
+        for name, person in book.people.items():
+            (member,) = self.truth.read(MemberKey(account_id, name))
+            counts = (member.credit_cap, member.used, member.counted_from, member.removed)
+            if counts != (person.cap, person.used, person.counted_from, person.removed):
+                raise Broken(f"the member {name} of {account_id} is {counts}, and should be {person}")
+
+    def _check_hold(self, account_id: str, hold_id: str) -> None:
+        """The hold's item says what the oracle's says."""
+        (hold,) = self.truth.read(HoldKey(account_id, hold_id))
+        aside = self._books[account_id].holds[hold_id]
+        has = (hold.open, hold.credits, hold.captured, hold.remaining, hold.expires_at, hold.at, hold.seq)
+        should = (
+            not aside.closed,
+            aside.credits,
+            aside.captured,
+            aside.left,
+            aside.until,
+            aside.at,
+            aside.lines,
+        )
+        if has != should:
+            raise Broken(f"the hold {hold_id} of {account_id} has {has}, and should have {should}")
 
     # What callers hear
 
     def _answered(self, call: Call, receipt: Receipt) -> None:
-        where = (call.account_id, call.key)
+        where = call.where
         done = self._done.get(where)
         if not receipt.entries:
-            if done or self._expected(call, call.seen).own:
+            if done or self._expected(call).own:
                 raise Broken(f"{where} was told that there was nothing to do")
         elif not done:
             raise Broken(f"{where} was told that it acted, and it did not")
-        elif done.call.fingerprint != call.fingerprint:
+        elif done.fingerprint != call.fingerprint:
             raise Broken(f"{where} was given the receipt of another request")
         elif tuple(_line(entry) for entry in receipt.entries) != done.lines:
             raise Broken(f"{where} was told {receipt.entries}, and did {done.lines}")
@@ -411,16 +540,17 @@ class World:
         self.counts["answered"] += 1
 
     def _refused(self, call: Call, error: CreditsError) -> None:
-        where = (call.account_id, call.key)
+        where = call.where
         done = self._done.get(where)
-        if isinstance(error, IdempotencyKeyReused):
-            if done is None or done.call.fingerprint == call.fingerprint:
+        if isinstance(error, IdempotencyKeyReused | AlreadyRefunded):
+            if done is None or done.fingerprint == call.fingerprint:
                 raise Broken(f"{where} was told that its key did something else")
-        elif done:
+        elif done and not (isinstance(call.request, Refund) and error.code == "invalid_request"):
+            # A refund of more than was charged is refused whatever was refunded before.
             raise Broken(f"{where} was told {error.code}, and its key has acted")
         else:
             try:
-                self._expected(call, call.seen)
+                self._expected(call)
             except Refused as refused:
                 if refused.code != error.code:
                     raise Broken(f"{where} was told {error.code}, and the rules say {refused.code}") from error
@@ -433,22 +563,22 @@ class World:
         """Contended promises that nothing was written, and that nothing will be; Unavailable promises nothing."""
         if isinstance(error, Contended):
             if call.landed:
-                raise Broken(f"{call.account_id, call.key} was told that nothing was written")
+                raise Broken(f"{call.where} was told that nothing was written")
             call.heard = error.code
         self.counts["gave up"] += 1
 
     # The schedule, and readers
 
-    def _schedule(self) -> None:
+    def _schedule(self, kind: str) -> None:
         """One worker on one shard, with more or less time; it may be killed, and so may the one after it."""
-        call = Call(None, "", "renewal", None, self._clock_of_a_process())
+        call = Call(None, "", "", None, self._clock_of_a_process())
         shard = f"{self._dice.randrange(DUE_SHARDS):02d}"
         looks = iter(range(self._dice.choice((0, 2, 100, 100)), 0, -1))
         try:
             run = renew_due(
                 self._store_of(call),
                 CATALOG,
-                "account",
+                kind,
                 shard,
                 now=call.now,
                 time_left=lambda: next(looks, 0),
@@ -461,13 +591,22 @@ class World:
             if not isinstance(failure.error, Contended | Unavailable):
                 raise Broken(f"{failure.book_id} could not be renewed") from failure.error
         if run.finished and not run.failed:
-            late = [name for name, book in self._books.items() if due_shard(name) == shard and book.ends <= call.now]
+            late = [
+                name for name, ends in self._waiting_for_time(kind) if due_shard(name) == shard and ends <= call.now
+            ]
             if late:
                 raise Broken(f"the schedule came by at {call.now} and left {late}")
 
+    def _waiting_for_time(self, kind: str) -> Iterator[tuple[str, datetime]]:
+        if kind == "account":
+            yield from ((name, book.ends) for name, book in self._books.items())
+        else:
+            for account_id, hold_id in self._open:
+                yield hold_book(account_id, hold_id), self._books[account_id].holds[hold_id].until
+
     def _reading[T](self, read: Callable[[Unreliable, Call], T], account_id: str) -> tuple[T, Call] | None:
         """What a reader is answered; None where there is no account, or no answer."""
-        call = Call(None, account_id, "reading", None, self._clock_of_a_process())
+        call = Call(None, account_id, "", None, self._clock_of_a_process())
         self.counts["readings"] += 1
         try:
             return read(self._store_of(call), call), call
@@ -482,7 +621,7 @@ class World:
         answer = self._reading(lambda store, call: account_now(store, CATALOG, account_id, call.now), account_id)
         if answer:
             account, call = answer
-            self._same_figures(account, self._expected(call, call.seen))
+            self._same_figures(account, self._expected(call))
 
     def _read_at(self, account_id: str) -> None:
         """The account as it was at some time in its past."""
@@ -508,9 +647,9 @@ class World:
         before = self._lines[account_id]
         answer = self._reading(lambda store, _: entries(store, account_id, EntryFilter(), limit=10), account_id)
         if answer and self._lines[account_id] == before:
-            written = (line for book in reversed(self._past.get(account_id, [])) for line in reversed(book.lines))
-            page = answer[0].items
-            if [_line(entry) for entry in page] != [line for line, _ in zip(written, page, strict=False)]:
+            written = sorted((line[:3], line) for book in self._past.get(account_id, ()) for line in book.lines)
+            newest = [line for _, line in reversed(written[-10:])]
+            if [_line(entry) for entry in answer[0].items] != newest:
                 raise Broken(f"the history of {account_id} is not what was written")
 
     # Everything
@@ -519,6 +658,8 @@ class World:
         """Every book against the oracle, every chain by the audit, and usage folded from the entries."""
         for account_id in self._books:
             self._check_book(account_id)
+            for hold_id in self._books[account_id].holds:
+                self._check_hold(account_id, hold_id)
             verdict = audit(self.truth, account_id)
             if not verdict.ok or verdict.entries != self._lines[account_id]:
                 raise Broken(f"the audit of {account_id} says {verdict}")
@@ -531,7 +672,9 @@ class World:
         for rollup in fold({}, history).values():
             if isinstance(rollup, Day) and rollup.key.startswith("day#"):
                 for quarter in rollup.quarters.values():
-                    folded.update({action: tally.count for action, tally in quarter.items()})
+                    for action, tally in quarter.items():
+                        folded[action] += tally.count
+                        folded[f"{action} credits"] += tally.credits
         if folded != self._used.get(account_id, Counter()):
             raise Broken(f"usage of {account_id} is {folded}, and was {self._used.get(account_id)}")
 
@@ -548,4 +691,5 @@ class World:
 
 def _line(entry: AnyEntry) -> Line:
     alert = entry.alert and entry.alert.value
-    return Line(entry.kind.value, entry.at, entry.credits, entry.remaining, entry.total, alert)
+    hold_id = entry.hold_id or "" if entry.book_id != entry.account_id else ""
+    return Line(entry.at, entry.seq, hold_id, entry.kind.value, entry.credits, entry.remaining, entry.total, alert)
