@@ -64,6 +64,10 @@ class FaultyStore:
         self.reads = 0
         self.commits = 0
 
+    def __getattr__(self, name: str) -> Any:
+        """The readings of the history, which have no script."""
+        return getattr(self._store, name)
+
     def read(self, *keys: BookKey | EntryKey) -> Sequence[Any]:
         """See `Store.read`."""
         self.reads += 1

@@ -185,6 +185,17 @@ def test_what_comes_back_into_an_expired_grant_is_told_as_expired(stack: Stack) 
     assert credits_of(stack, path) == (300, 0, 6)
 
 
+def test_an_extension_under_the_key_of_a_capture_is_409_and_sets_nothing_aside(stack: Stack) -> None:
+    path = stack.opened()
+    stack.call("POST", f"{path}/holds", {"credits": 20}, key="run-1")
+    stack.call("POST", f"{path}/holds/run-1/captures", {"action": "message"}, key="k1")
+
+    answer = stack.call("POST", f"{path}/holds/run-1/extensions", {"credits": 5}, key="k1")
+
+    assert (answer.status, answer.body["code"]) == (409, "idempotency_key_reused")
+    assert stack.call("GET", path).body["credits"]["held"] == 20
+
+
 def test_an_extension_answers_the_hold_and_a_replay_of_it_the_same(stack: Stack) -> None:
     path = stack.opened()
     hold(stack, path, expires_in=60)

@@ -26,14 +26,14 @@ from credits.domain.grant import GrantKind
 from credits.errors import CreditsError, IdempotencyKeyReused
 from credits.ledger.audit import audit
 from credits.ledger.dynamo import DynamoStore
-from credits.ledger.post import Receipt, post
+from credits.ledger.post import Receipt
 from credits.ledger.read import account_now
-from credits.ledger.store import AccountKey, Store, Throttled, Unanswered
+from credits.ledger.store import AccountKey, Throttled, Unanswered
 from tests.faults import FakeTime, Fault, FaultyStore, Reply
 from tests.integration.conftest import tables_of_one_test
 from tests.moves import CATALOG, NOON, opened, renewed
 from tests.simulation.model import Line, Plain, Refused
-from tests.simulation.requests import ChangePlan, Charge, Give, Request, Rules
+from tests.simulation.requests import ChangePlan, Charge, Give, Request, Told
 
 STORIES = settings(
     max_examples=12,
@@ -44,7 +44,7 @@ STORIES = settings(
 )
 
 actions = st.sampled_from(["message", "message", "agent_step", "deep_research", "ai_response", "no_such_action"])
-lines = st.lists(st.tuples(actions, st.sampled_from([1, 1, 2, 7, 290])), min_size=1, max_size=3).map(tuple)
+lines = st.lists(st.tuples(actions, st.sampled_from([1, 1, 2, 7, 290]), st.none()), min_size=1, max_size=3).map(tuple)
 models = st.sampled_from([None, "gpt-5.1", "claude-opus"])
 plans = st.sampled_from([("free", 1), ("pro", 1), ("max", 1), ("team", 1), ("team", 3)])
 troubles = st.sampled_from(
@@ -95,7 +95,7 @@ class Life(RuleBasedStateMachine):
     @rule(target=sent, leaving=st.sampled_from([-1, 0, 10, 11]), trouble=troubles)
     def charges_down_to_a_line(self, leaving: int, trouble: Any) -> Any:
         count = self.book.copied().renew(self.now).remaining - leaving
-        return self._new(Charge((("message", count),), None, None), trouble) if count > 0 else multiple()
+        return self._new(Charge((("message", count, None),), None, None), trouble) if count > 0 else multiple()
 
     @rule(target=sent, credits=st.sampled_from([1, 20, 300]), hours=st.sampled_from([None, -1, 5, 100]))
     def gives(self, credits: int, hours: int | None) -> Any:
@@ -112,7 +112,7 @@ class Life(RuleBasedStateMachine):
 
     @rule(other=sent)
     def uses_a_key_for_something_else(self, other: Sent) -> None:
-        mistaken = Sent(other.key, Charge((("web_fetch", 1),), None, None), "something else")
+        mistaken = Sent(other.key, Charge((("web_fetch", 1, None),), None, None), "something else")
         if not other.wrote:
             return
         try:
@@ -170,7 +170,7 @@ class Life(RuleBasedStateMachine):
             return
         refused, book = None, self.book.copied()
         try:
-            book = sent.request.plainly(book, self.now)
+            book = sent.request.plainly(book, self.now, sent.key)
         except Refused as no:
             refused = no.code
         assert code == refused
@@ -182,17 +182,9 @@ class Life(RuleBasedStateMachine):
         sent.wrote = book.own
         self._keep(book)
 
-    def _answer(self, store: Store, sent: Sent, time: FakeTime | None = None) -> Receipt:
-        key = sent.request.key(sent.key)
-        return post(
-            store,
-            key,
-            [AccountKey("acme")],
-            sent.request.rule(Rules(), key, "acme"),
-            now=self.now,
-            fingerprint=sent.fingerprint,
-            patience=(time or FakeTime()).patience,
-        )
+    def _answer(self, store: Any, sent: Sent, time: FakeTime | None = None) -> Receipt:
+        patience = (time or FakeTime()).patience
+        return sent.request.act(store, Told("acme", sent.key, sent.fingerprint, self.now, patience))
 
     def _keep(self, book: Plain) -> None:
         if book.lines:
@@ -202,7 +194,7 @@ class Life(RuleBasedStateMachine):
 
 def _line(entry: Entry) -> Line:
     alert = entry.alert and entry.alert.value
-    return Line(entry.kind.value, entry.at, entry.credits, entry.remaining, entry.total, alert)
+    return Line(entry.at, entry.seq, "", entry.kind.value, entry.credits, entry.remaining, entry.total, alert)
 
 
 def test_whatever_is_sent_and_lost_and_sent_again_the_ledger_says_what_the_model_says(

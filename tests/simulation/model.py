@@ -421,9 +421,7 @@ class Plain:
             self.seats, self.pending = seats, None
             self._own_line("proration", now, self._prorate(now, wants - has))
         elif wants > has:
-            for lot in self.lots:
-                if lot.kind in FROM_THE_PLAN:
-                    lot.kind = "carryover"
+            self._carry_over()
             self.plan, self.seats, self.pending = plan, seats, None
             self.anchor = max(now, self.anchor + MILLISECOND)
             self._begin(0, now)
@@ -477,6 +475,8 @@ class Plain:
         if self.plan != "free":
             self._write("plan_change", at, 0)
             return
+        if self.anchor != self.opened_at:
+            self._carry_over()
         self.anchor = self.opened_at
         self.number = 0
         while self.ends <= at:
@@ -484,6 +484,12 @@ class Plain:
         self._write("plan_change", at, 0)
         if now < self.ends:
             self._begin(self.number, at)
+
+    def _carry_over(self) -> None:
+        """What a cycle that is left had from the plan."""
+        for lot in self.lots:
+            if lot.kind in FROM_THE_PLAN:
+                lot.kind = "carryover"
 
     def _begin(self, number: int, at: datetime) -> None:
         self.number = number

@@ -18,7 +18,7 @@ from credits.domain.entry import AnyEntry
 from credits.domain.journal import Posting
 from credits.domain.member import Member
 from credits.ledger.memory import MemoryStore
-from credits.ledger.store import BookKey, Collided, Due, EntryKey, Place, Span, Throttled, Unanswered
+from credits.ledger.store import BookKey, Collided, Due, EntryKey, MemberKey, Place, Span, Throttled, Unanswered
 
 Odds = Mapping[str, float]
 
@@ -51,7 +51,9 @@ class Crash(BaseException):
 
 class Unreliable:
     """`Ledger` over the true one. `fate` throws the dice, `meanwhile` lets others act, `saw` and `sends` tell the
-    world what is read and sent, `land` commits in its presence, `in_flight` takes what lands late."""
+    world what is read (an account and what is its own, or its members alone) and sent, `land` commits in its presence,
+    `in_flight` takes what lands late.
+    """
 
     def __init__(
         self,
@@ -59,7 +61,7 @@ class Unreliable:
         *,
         fate: Callable[[Odds], str | None],
         meanwhile: Callable[[], None],
-        saw: Callable[[str], None],
+        saw: Callable[[str, bool], None],
         sends: Callable[[Posting], None],
         land: Callable[[Posting], None],
         in_flight: Callable[[Posting], None],
@@ -77,9 +79,9 @@ class Unreliable:
     def read(self, *keys: BookKey | EntryKey) -> Sequence[Any]:
         """See `Store.read`."""
         self._before_reading()
-        for key in keys:
-            if not isinstance(key, EntryKey):
-                self._saw(key.account_id)
+        books = [key for key in keys if not isinstance(key, EntryKey)]
+        if books:
+            self._saw(books[0].account_id, all(isinstance(key, MemberKey) for key in books))
         return self._truth.read(*keys)
 
     def commit(self, posting: Posting) -> None:

@@ -364,9 +364,15 @@ class World:
                     return name
             return None
 
-        def saw(account_id: str) -> None:
-            call.looked = True
-            call.seen = self._books.get(account_id)
+        def saw(account_id: str, members_alone: bool) -> None:
+            book = self._books.get(account_id)
+            if members_alone and call.seen and book:
+                # A second look for a member who has come since the account was read.
+                call.seen = call.seen.copied()
+                call.seen.people = book.people
+            else:
+                call.looked = True
+                call.seen = book
 
         return Unreliable(
             self.truth,
@@ -543,6 +549,8 @@ class World:
         where = call.where
         done = self._done.get(where)
         if isinstance(error, IdempotencyKeyReused | AlreadyRefunded):
+            if done is None and isinstance(call.request, ExtendHold):
+                done = self._done.get((hold_book(call.account_id, call.request.hold_id), where[1]))
             if done is None or done.fingerprint == call.fingerprint:
                 raise Broken(f"{where} was told that its key did something else")
         elif done and not (isinstance(call.request, Refund) and error.code == "invalid_request"):

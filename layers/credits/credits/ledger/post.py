@@ -160,6 +160,7 @@ class _Post:
         self._opens = opens
         self._waiting = waiting
         self._prior: AnyEntry | None = None  # what the key did before
+        self._taken = False  # an entry of this key is in a book of the commit
         self._unanswered: set[str] = set()  # hashes of first entries that were sent and never answered for
         self._versions: list[int] = []  # of the books that the last decision stood on
         self._puzzling: list[int] | None = None  # of books that did not know an entry of theirs
@@ -176,6 +177,11 @@ class _Post:
 
     def _attempt(self) -> Receipt[Any] | None:
         """Read, decide, commit; None where the key turned out to have acted before, which the next attempt tells."""
+        if self._taken and self._prior is None:
+            (self._prior,) = self._store.read(self._own_key)
+            if self._prior is None:
+                # What is written into several books has one key in all of them: another knows it for something else.
+                raise IdempotencyKeyReused(self._own_key.key.removeprefix(CLIENT))
         if self._prior is not None:
             return self._stored(self._prior)
         found = self._read()
@@ -219,7 +225,8 @@ class _Post:
         if isinstance(error, Cancelled):
             # Duplicate first: the same key may also be why the book has moved.
             self._prior = error.entries.get(self._own_key)
-            if self._prior is not None:
+            self._taken = any(taken.key == self._own_key.key for taken in error.entries)
+            if self._taken:
                 return
             if error.books:
                 self._unanswered.clear()  # they stood on a version that is gone, and can no longer land
