@@ -276,7 +276,7 @@ def _long(instant: str) -> str:
 def test_figures_are_written_as_the_reader_s_browser_says(
     stack: Launched, visitor: Visitor, locale: str, left: str, price: str
 ) -> None:
-    page = visitor.page(usage_page(stack.client, "pro"), locale=locale)
+    page = visitor.page(Person(stack.client, "pro").link(), locale=locale)
     assert page.locator(".hero").inner_text() == left
     assert price in page.locator(".packs").inner_text()
 
