@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from credits.domain.account import Account, CreditWarning, PendingChange, Standing
+from credits.domain.account import Account, CreditWarning, PendingChange, Standing, Term
 from credits.domain.entry import ChangeStatus, Corrected, Entry, EntryKind, PlanChange
 from credits.domain.grant import Draw, Grant, GrantKind
 from credits.domain.hold import Hold, HoldStatus
@@ -36,6 +36,10 @@ FULL = Account(
     standing=Standing.PAST_DUE,
     grace_ends_at=datetime(2026, 12, 1, tzinfo=UTC),
     subscription_id="sub_1",
+    terms=(Term("sub_1", datetime(2026, 11, 30, 8, 30, tzinfo=UTC), 12_000, 4_000),),
+    paid_until=datetime(2027, 1, 31, 8, 30, tzinfo=UTC),
+    owed=12,
+    ticket=1_795_586_827_803,
     anchor=datetime(2025, 1, 31, 8, 30, tzinfo=UTC),
     period_number=21,
     pending=PendingChange("pro", 1, datetime(2026, 12, 31, 8, 30, tzinfo=UTC)),
@@ -45,10 +49,13 @@ FULL = Account(
     ),
     used=11_990,
     free_through=4,
+    free_returned=True,
     knowledge_words=123_456,
     workflows=9,
     members=2,
     warned=CreditWarning.LOW,
+    top_up_below=50,
+    top_up_due=True,
     at=NOON,
     seq=17,
     head="0123abcd",
@@ -199,6 +206,9 @@ def test_every_field_of_an_entry_comes_back_as_it_was(store: Ledger) -> None:
         tool="gmail.search",
         description="naïve “quotes” #1",
         change=PlanChange("team", 3, "pro", 1, datetime(2026, 12, 31, 8, 30, tzinfo=UTC), ChangeStatus.PENDING),
+        standing_before=Standing.ACTIVE,
+        shortfall=3,
+        calls_for="top_up",
         corrects=Corrected("acme#hold#run-0", "c#k0", datetime(2026, 11, 22, 8, 30, tzinfo=UTC)),
         member_used=17,
         by="ops@infuseos",

@@ -664,6 +664,15 @@ def test_a_plan_that_is_given_by_hand_after_a_cancellation_renews() -> None:
     assert (book.account.plan, book.account.remaining) == ("max", 3000)
 
 
+def test_who_opens_and_subscribes_within_a_second_keeps_what_free_gave() -> None:
+    book = Book.opened("2026-01-20 09:00:00.252")
+    pro = line("pro", "2026-01-20 09:00", "2026-02-20 09:00")
+
+    following(book, subscribed("pro", "2026-01-20 09:00", "2026-02-20 09:00", pro), "2026-01-20 09:00:02")
+
+    assert (book.account.plan, book.account.remaining) == ("pro", 1300)
+
+
 def test_cancelling_and_subscribing_again_and_again_gives_free_no_second_month() -> None:
     book = Book.opened(OPENED)
     before: list[Line] = []

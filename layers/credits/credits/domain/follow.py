@@ -189,7 +189,9 @@ class _Following:
         it was spent, Free owes that month again."""
         account = self._journal.account
         month = account.period
-        if account.plan != FREE or account.subscription_id or month.start <= subscription.started_at:
+        # Stripe tells its instants to the second: who opens and subscribes within one has had Free first.
+        began = month.start.replace(microsecond=0)
+        if account.plan != FREE or account.subscription_id or began <= subscription.started_at:
             return
         given = [g for g in account.grants if g.kind is GrantKind.ALLOCATION and g.expires_at == month.end]
         grants, draws = without(account.grants, sum(g.remaining for g in given), *(g.id for g in given))
