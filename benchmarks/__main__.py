@@ -5,7 +5,7 @@ import sys
 
 from pynamodb.connection import Connection
 
-from benchmarks import charge, history, hold, page, renewals, start, webhook
+from benchmarks import charge, history, hold, page, renewals, simulation, start, webhook
 from benchmarks.figure import table
 from credits.access.keys import KeyItem
 from credits.ledger.tables import Tables, bind, bind_tables, connect, create_missing
@@ -56,6 +56,7 @@ def main() -> int:
         figures += history.measure(told, rollups)
     figures += webhook.measure(os.environ)
     figures += page.measure()
+    figures += simulation.measure()
     print(table(figures))
     return 0 if all(figure.within for figure in figures) else 1
 
