@@ -188,10 +188,8 @@ def test_a_change_of_any_stored_field_of_any_entry_is_found_and_the_entry_is_nam
 # Holds and members
 
 
-@pytest.fixture
-def with_holds() -> MemoryStore:
+def lived_with_holds(store: MemoryStore) -> MemoryStore:
     """An account with a member, a hold that is over and one that is open."""
-    store = MemoryStore()
     opened(store)
     member = partial(appoint, catalog=CATALOG, key="m1", member_id="mara", credit_cap=100)
     post(store, "m1", [AccountKey("acme"), MemberKey("acme", "mara")], member, now=NOON)
@@ -201,6 +199,11 @@ def with_holds() -> MemoryStore:
     held(store, "run-2", 30, at=NOON + timedelta(minutes=2))
     captured(store, "run-2", "k2", at=NOON + timedelta(minutes=3))
     return store
+
+
+@pytest.fixture
+def with_holds() -> MemoryStore:
+    return lived_with_holds(MemoryStore())
 
 
 def test_an_account_with_holds_and_members_holds(with_holds: MemoryStore) -> None:

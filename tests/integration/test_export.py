@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,11 @@ import pytest
 from credits.errors import AccountNotFound, InvalidRequest
 from credits.ledger.export import exported, lines
 from credits.ledger.memory import MemoryStore
+from credits.ledger.spend import refund_charge
 from credits.ledger.store import Ledger
 from local.template import ROOT
-from tests.integration.test_audit import lived
-from tests.moves import opened
+from tests.integration.test_audit import lived, lived_with_holds
+from tests.moves import CATALOG, NOON, opened
 
 TOOL = ROOT / "tools" / "verify_ledger.py"
 
@@ -38,6 +40,14 @@ for export in json.load(sys.stdin):
 @pytest.fixture(scope="module")
 def ledger() -> list[str]:
     return list(lines(lived(MemoryStore()), "acme"))
+
+
+@pytest.fixture(scope="module")
+def with_holds() -> list[str]:
+    """Two holds, one of them over and a capture of it given back; and a member."""
+    store = lived_with_holds(MemoryStore())
+    refund_charge(store, CATALOG, "acme", "run-1!k1", None, "it failed", now=NOON + timedelta(minutes=4))
+    return list(lines(store, "acme"))
 
 
 def verified(file: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -180,6 +190,30 @@ def test_a_change_of_any_field_of_any_line_is_found_and_the_line_is_named(ledger
     assert len(variants) > 1_000
     for (number, where, _), said in zip(variants, told, strict=True):
         assert said.startswith(f"line {number} "), (number, where, said)
+
+
+def test_a_bare_python_verifies_the_books_of_holds(with_holds: list[str], tmp_path: Path) -> None:
+    file = tmp_path / "acme.jsonl"
+    file.write_text("\n".join(with_holds) + "\n")
+
+    done = verified(file)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("acme: 12 entries of 3 books hold\n270 credits remain; head 7:")
+
+
+def test_a_change_of_any_field_of_any_line_beside_holds_is_found(with_holds: list[str]) -> None:
+    variants = [
+        (number, where, [*with_holds[:number], json.dumps(record), *with_holds[number + 1 :]])
+        for number, line in enumerate(with_holds)
+        for where, record in tampered(json.loads(line))
+    ]
+
+    told = said_of([export for *_, export in variants])
+
+    assert len(variants) > 500
+    for (number, where, _), said in zip(variants, told, strict=True):
+        assert said.startswith(f"line {number + 1} "), (number, where, said)
 
 
 def test_lines_taken_out_put_in_or_moved_are_found(ledger: list[str]) -> None:
