@@ -19,6 +19,7 @@ from credits.domain.instant import floor
 from credits.domain.open import OPENED_KEY, open_account
 from credits.domain.renew import as_of
 from credits.ledger.audit import audit
+from credits.ledger.export import lines
 from credits.ledger.memory import MemoryStore
 from credits.ledger.post import post
 from credits.ledger.store import AccountKey, Span
@@ -28,6 +29,7 @@ from credits.payments.sync import Sync, Synced
 from credits.payments.tables import Ticket
 from local.stripe.state import Policy
 from tests.stripe_sdk import Shop
+from tests.verifier import said_of
 
 CATALOG = load()
 ACCOUNT = "ada"
@@ -135,8 +137,8 @@ class StripeBooks:
         self._post(key, partial(charge, key=key, lines=[Usage(action="message", quantity=credits)]))
 
     def balanced(self) -> bool:
-        """Whether the audit holds."""
-        return audit(self.store, ACCOUNT).ok
+        """Whether the ledger holds, for the audit and for whoever verifies its export."""
+        return audit(self.store, ACCOUNT).ok and said_of(lines(self.store, ACCOUNT)) == "holds"
 
     def _post(self, key: str, rule: Any, *, opens: bool = False) -> None:
         post(self.store, key, [AccountKey(ACCOUNT)], partial(rule, catalog=CATALOG), now=self.now, opens=opens)

@@ -4,17 +4,24 @@
     python3 verify_ledger.py acme.jsonl
     python3 verify_ledger.py acme.jsonl --head 1204:9f3c…  (a seq and its hash, as it was logged on an earlier day)
 
-The export has a JSON object a line, in time: each is one entry of one book. What is checked of every line:
+The export has a JSON object a line, in time: each is one entry of one book, which is the account's or that of a hold.
+What is checked of every line:
 
 - `hash` is sha256, in hex, of `prev_hash` and the line's other fields as canonical JSON (keys sorted, no spaces,
   UTF-8); `prev_hash` is the hash of the book's entry before: no line can be changed, left out, added or moved unseen
 - `seq` counts 1, 2, 3 … within the book, and `at` never goes back
 - `credits` is the sum of the draws; `remaining` and `total` are what the book holds after it (`after`)
-- every single grant moves by its draws and by nothing else, never below zero, never above what was given
-- a hold's book begins at the account's entry that opened it, and its parts are what the account set aside
+- every single grant moves by its draws and by nothing else, each in the way of the line's kind; it is never below zero,
+  never above what was given, and more is given of it only by what gives credits. So for each grant
+  granted = remaining + held + frozen + spent + expired + revoked
+- what was used in the period, what is owed and what a member has spent move by what was charged, settled and given back
+- a refund gives back no more than one charge took, stands under the key of that charge, and in one book
+- a hold's book begins at the account's entry that opened it; its parts are what the account set aside, what it captured
+  is what its parts lost, and its close gives the account the rest: what is held is what the open holds have
 
-The end of a file can be cut off unseen by all of that: compare the head that is printed with the account's, or give
-one that was logged with --head. Exit status: 0 it holds, 1 it does not (the first wrong line is named), 2 unreadable.
+The end of the account's chain, or of an open hold's, can be cut off unseen by all of that: compare the head that is
+printed with the account's, or give one that was logged with --head. Exit status: 0 it holds, 1 it does not (the first
+wrong line is named), 2 unreadable.
 """
 
 from __future__ import annotations
@@ -23,13 +30,68 @@ import argparse
 import hashlib
 import json
 import sys
-from typing import Any, Iterable, NoReturn
+from calendar import monthrange
+from typing import Any, Callable, Iterable, NoReturn
 
 Entry = dict[str, Any]
+Draw = dict[str, Any]
 
 PARTS = ("remaining", "held", "frozen")
 HOLD = "#hold#"
 SHARED = ("hold", "extension", "release")
+CHARGES = ("charge", "capture")
+GIVES = ("allocation", "proration", "carryover", "pack", "promotion", "adjustment")
+OF_THE_PLAN = ("allocation", "proration", "carryover")
+BEGINS = ("allocation", "period", "plan_change", "standing")
+
+
+def given(credits: int, held: int, frozen: int) -> bool:
+    """Credits came."""
+    return credits > 0 and held == frozen == 0
+
+
+def taken(credits: int, held: int, frozen: int) -> bool:
+    """Credits went."""
+    return credits < 0 and held == frozen == 0
+
+
+def lost(credits: int, held: int, frozen: int) -> bool:
+    """Credits went, frozen ones among them."""
+    return credits <= 0 and frozen <= 0 and credits + frozen < 0 and held == 0
+
+
+def set_aside(credits: int, held: int, frozen: int) -> bool:
+    """Credits are held that could be spent before."""
+    return held == -credits > 0 and frozen == 0
+
+
+def let_go(credits: int, held: int, frozen: int) -> bool:
+    """What was held is held no more, and some of it comes back."""
+    return held < 0 <= credits <= -held and frozen == 0
+
+
+Moves = Callable[[int, int, int], bool]
+
+IN_AN_ACCOUNT: dict[str, Moves] = {
+    **dict.fromkeys(GIVES, given),
+    "adjustment": lambda *moved: given(*moved) or taken(*moved),
+    "charge": taken,
+    "refund": given,
+    "hold": set_aside,
+    "extension": set_aside,
+    "release": let_go,
+    "expiry": lost,
+    "revocation": lost,
+    "freeze": lambda credits, held, frozen: frozen == -credits > 0 and held == 0,
+    "thaw": lambda credits, held, frozen: credits == -frozen > 0 and held == 0,
+}
+IN_A_HOLD: dict[str, Moves] = {
+    "hold": given,
+    "extension": given,
+    "capture": taken,
+    "refund": given,
+    "release": taken,
+}
 
 
 class Wrong(Exception):
@@ -67,20 +129,44 @@ def chain_hash(entry: Entry) -> str:
     return hashlib.sha256((entry["prev_hash"] + text).encode()).hexdigest()
 
 
-def parts(grant: dict[str, Any]) -> tuple[int, ...]:
+def parts(grant: dict[str, Any] | None) -> tuple[int, ...]:
     """What remains of a grant, what is held and what is frozen of it."""
-    return tuple(grant.get(part, 0) for part in PARTS)
+    return tuple((grant or {}).get(part, 0) for part in PARTS)
+
+
+def moved(draw: Draw | None) -> tuple[int, ...]:
+    """How a draw moves these."""
+    return tuple((draw or {}).get(part, 0) for part in ("credits", "held", "frozen"))
+
+
+def by_grant(draws: Iterable[Draw], part: str) -> dict[str, int]:
+    """What the draws move of each grant."""
+    return {draw["grant"]: draw[part] for draw in draws if draw.get(part, 0)}
+
+
+def grants_of(after: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The grants of a book by their ids."""
+    return {grant["id"]: grant for grant in after.get("grants", ())}
+
+
+def period(after: dict[str, Any]) -> str:
+    """When the period began in which the account is: its number in months from the anchor, on the anchor's day or the
+    last that the month has."""
+    anchor = after["anchor"]
+    year, month = divmod(int(anchor[:4]) * 12 + int(anchor[5:7]) - 1 + after.get("period_number", 0), 12)
+    day = min(int(anchor[8:10]), monthrange(year, month + 1)[1])
+    return f"{year:04}-{month + 1:02}-{day:02}{anchor[10:]}"
 
 
 class Book:
-    """One book, as its entries so far tell it."""
+    """One book: its last entry so far."""
 
     def __init__(self) -> None:
         self.seq = 0
         self.hash = ""
         self.at = ""
         self.credits = 0
-        self.grants: dict[str, tuple[int, ...]] = {}
+        self.after: dict[str, Any] = {}
 
 
 class Verifier:
@@ -91,15 +177,17 @@ class Verifier:
         self.books: dict[str, Book] = {}
         self.entries = 0
         self.heads = dict(heads)
-        self.alone: dict[
-            str, tuple[Entry, bool]
-        ] = {}  # entries in two books at once, of which one half was seen: by their key
+        self.alone: dict[str, tuple[Entry, dict[str, Any]]] = {}  # entries of two books of which one half was seen
+        self.charges: dict[tuple[str, str], tuple[Any, ...]] = {}  # by book and key: at, action, member, credits
+        self.refunds: dict[tuple[str, str], tuple[Any, ...]] = {}  # the same, of what was given back
+        self.counts: dict[str, tuple[str, int]] = {}  # by member: the period, and what they have spent in it
+        self.held: dict[str, dict[str, int]] = {}  # by open hold: what is set aside of each grant
 
     def see(self, entry: Entry) -> None:
         """Check one entry."""
         try:
             self._check(entry)
-        except (KeyError, TypeError, AttributeError) as error:
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise Wrong(f"is not an entry: {type(error).__name__} {error}") from None
         self.entries += 1
 
@@ -109,6 +197,8 @@ class Verifier:
             raise Wrong(f"the entry {seq}, whose hash was logged, is not in the file")
         for key in self.alone:
             raise Wrong(f"the entry {key} is in one book only, and belongs in two")
+        for _, key in sorted(self.refunds.keys() - self.charges.keys()):
+            raise Wrong(f"{key}, which a refund gives back, is not in the file")
 
     def _check(self, entry: Entry) -> None:
         account, name = entry["account_id"], entry["book_id"]
@@ -116,66 +206,206 @@ class Verifier:
         if account != self.account or name.partition("#")[0] != account:
             raise Wrong(f"is of {name}, in the ledger of {self.account}")
         book = self.books.setdefault(name, Book())
+        is_hold = HOLD in name
+        self._check_chain(book, entry, is_hold=is_hold)
+        draws = {draw["grant"]: draw for draw in entry.get("draws", ())}
+        self._check_sums(book, entry, draws)
+        self._check_grants(book, entry, draws, is_hold=is_hold)
+        if is_hold:
+            self._check_hold(book, entry)
+        else:
+            self._check_account(book, entry)
+        if entry["kind"] in CHARGES:
+            self._keep_charge(entry)
+        if entry["kind"] == "refund" or "corrects" in entry:
+            self._check_refund(entry)
+        if entry["kind"] in SHARED:
+            self._check_halves(book, entry, is_hold=is_hold)
+        book.seq, book.hash, book.at, book.after = entry["seq"], entry["hash"], entry["at"], entry["after"]
+        if is_hold and not book.after.get("grants"):
+            book.after = {"over": True}  # its name and its head are all that is kept
+
+    def _check_chain(self, book: Book, entry: Entry, *, is_hold: bool) -> None:
         if entry["seq"] != book.seq + 1:
             raise Wrong(f"has seq {entry['seq']} after {book.seq}")
-        if entry["prev_hash"] != book.hash and not (book.seq == 0 and HOLD in name):
+        if entry["prev_hash"] != book.hash and not (book.seq == 0 and is_hold):
             raise Wrong("does not stand on the hash of the entry before it")
         if entry["hash"] != chain_hash(entry):
             raise Wrong("has fields that its hash does not cover")
         if entry["at"] < book.at:
             raise Wrong(f"is at {entry['at']}, before the entry before it")
-        if name == account and self.heads.pop(entry["seq"], entry["hash"]) != entry["hash"]:
+        if not is_hold and self.heads.pop(entry["seq"], entry["hash"]) != entry["hash"]:
             raise Wrong("has another hash than was logged for it: the chain was written anew")
-        self._check_sums(book, entry, is_hold=HOLD in name)
-        if entry["kind"] in SHARED:
-            self._check_halves(entry, is_hold=HOLD in name)
-        book.seq, book.hash, book.at = entry["seq"], entry["hash"], entry["at"]
-        if HOLD in name and not entry["after"].get("grants"):
-            book.grants = {}  # it is over: its name and its head are all that is kept
 
-    def _check_sums(self, book: Book, entry: Entry, *, is_hold: bool) -> None:
-        after = {grant["id"]: grant for grant in entry["after"].get("grants", ())}
-        draws = entry.get("draws", ())
-        moved = sum(draw["credits"] for draw in draws)
-        if entry["credits"] != moved:
-            raise Wrong(f"moves {entry['credits']} credits, its draws {moved}")
-        book.credits += moved
-        holds = sum(grant["remaining"] for grant in after.values())
+    def _check_sums(self, book: Book, entry: Entry, draws: dict[str, Draw]) -> None:
+        if len(draws) != len(entry.get("draws", ())):
+            raise Wrong("draws on one grant twice")
+        drawn = sum(draw["credits"] for draw in draws.values())
+        if entry["credits"] != drawn:
+            raise Wrong(f"moves {entry['credits']} credits, its draws {drawn}")
+        book.credits += drawn
+        holds = sum(grant["remaining"] for grant in entry["after"].get("grants", ()))
         if not entry["remaining"] == holds == book.credits:
             raise Wrong(
                 f"leaves {entry['remaining']} credits, its grants hold {holds}, all entries come to {book.credits}"
             )
-        if not is_hold:
-            total = sum(sum(parts(grant)) for grant in after.values()) + entry["after"].get("used", 0)
-            if entry["total"] != total:
-                raise Wrong(f"tells a total of {entry['total']}, its grants and what was used come to {total}")
-        for draw in draws:
-            has = book.grants.get(draw["grant"], (0, 0, 0))
-            changes = (draw["credits"], draw.get("held", 0), draw.get("frozen", 0))
-            book.grants[draw["grant"]] = tuple(map(sum, zip(has, changes)))
-        for grant_id in book.grants.keys() | after.keys():
-            should, has = book.grants.get(grant_id, (0, 0, 0)), parts(after.get(grant_id, {}))
-            if should != has:
-                raise Wrong(f"leaves {has} of the grant {grant_id} ({', '.join(PARTS)}); its entries come to {should}")
-            if min(has) < 0 or sum(has) > after.get(grant_id, {}).get("credits", 0):
-                raise Wrong(f"leaves {has} of the grant {grant_id}, which was {after[grant_id]['credits']} credits")
-        book.grants = {grant_id: parts(grant) for grant_id, grant in after.items()}
 
-    def _check_halves(self, entry: Entry, *, is_hold: bool) -> None:
-        """What moves credits between an account and a hold is in both books, under one key."""
-        other = self.alone.pop(entry["key"], None)
-        if other is None:
-            self.alone[entry["key"]] = (entry, is_hold)
+    def _check_grants(self, book: Book, entry: Entry, draws: dict[str, Draw], *, is_hold: bool) -> None:
+        kind = entry["kind"]
+        moves = (IN_A_HOLD if is_hold else IN_AN_ACCOUNT).get(kind)
+        for grant_id, draw in draws.items():
+            if moves is None or not moves(*moved(draw)):
+                raise Wrong(f"moves {grant_id} as no {kind} does")
+        if is_hold and kind == "release":
+            return  # the parts are gone: see _check_hold
+        had, has = grants_of(book.after), grants_of(entry["after"])
+        for grant_id in dict.fromkeys([*had, *has, *draws]):
+            before, grant, drawn = had.get(grant_id), has.get(grant_id), moved(draws.get(grant_id))
+            should = tuple(was + change for was, change in zip(parts(before), drawn))
+            if parts(grant) != should:
+                raise Wrong(f"leaves {parts(grant)} of the grant {grant_id} ({', '.join(PARTS)}), not {should}")
+            if kind == "expiry" and any(drawn) and not "" < (before or {}).get("expires_at", "") <= entry["at"]:
+                raise Wrong(f"lets the grant {grant_id} expire before its time")
+            if before and grant:
+                self._check_same(before, grant)
+            if grant:
+                came = before["credits"] if before else 0
+                if kind == "refund" and grant_id in draws and not is_hold:
+                    came = max(came, sum(should))
+                elif kind in (SHARED if is_hold else GIVES):
+                    came += max(drawn[0], 0)
+                if min(should) < 0 or sum(should) > came or grant["credits"] != came:
+                    raise Wrong(f"leaves {should} of {grant['credits']} credits in {grant_id}, {came} were given")
+
+    def _check_same(self, before: dict[str, Any], grant: dict[str, Any]) -> None:
+        """What a grant is stays; but what the plan gave is a carryover once its cycle is left."""
+        stays = grant["kind"] == before["kind"] or (grant["kind"] == "carryover" and before["kind"] in OF_THE_PLAN)
+        if not stays or before.get("expires_at") != grant.get("expires_at"):
+            raise Wrong(f"makes something else of the grant {grant['id']}")
+
+    def _check_account(self, book: Book, entry: Entry) -> None:
+        """What the account adds up to, beside its grants."""
+        before, after, kind = book.after, entry["after"], entry["kind"]
+        total = sum(sum(parts(grant)) for grant in after["grants"]) + after.get("used", 0)
+        if entry["total"] != total:
+            raise Wrong(f"tells a total of {entry['total']}, its grants and what was used come to {total}")
+        if not before:
             return
-        account, hold = (other[0], entry) if is_hold else (entry, other[0])
-        if other[1] == is_hold or (account["kind"], account["at"]) != (hold["kind"], hold["at"]):
+        same = period(before) == period(after)
+        if not same and kind not in BEGINS:
+            raise Wrong(f"is in another period than the entry before, and a {kind}")
+        was, used, credits = before.get("used", 0), after.get("used", 0), entry["credits"]
+        may_be = [was] if same else [was, 0]
+        if kind == "charge":
+            may_be = [was - credits]
+        elif kind == "release":
+            may_be = [was - sum(draw["credits"] + draw.get("held", 0) for draw in entry.get("draws", ()))]
+        elif kind == "refund":
+            may_be = [was, max(was - credits, 0)]
+        if used not in may_be:
+            raise Wrong(f"leaves {used} used, and {was} were before it")
+        was, owed, missing = before.get("owed", 0), after.get("owed", 0), entry.get("shortfall", 0)
+        if kind == "adjustment":
+            right = owed == was + missing
+        else:
+            right = owed == was or (kind == "revocation" and (owed == was + credits or was <= owed <= was + missing))
+        if not right:
+            raise Wrong(f"leaves {owed} owed, and {was} were before it")
+        if "member_used" in entry:
+            self._check_count(entry, entry.get("member_id"))
+
+    def _check_count(self, entry: Entry, member: str | None) -> None:
+        """What a member has spent in the period."""
+        if not member:
+            raise Wrong("counts a member and names none")
+        now, spent, credits = period(entry["after"]), entry["member_used"], entry["credits"]
+        since, was = self.counts.get(member, (now, 0))
+        was = was if since == now else 0
+        if entry["kind"] in ("charge", "hold", "extension"):
+            right = spent == was - credits
+        elif entry["kind"] == "release":
+            right = max(was - credits, 0) <= spent <= was
+        else:
+            right = spent == was or (entry["kind"] == "refund" and spent == max(was - credits, 0))
+        if not right:
+            raise Wrong(f"counts {spent} of the member {member}, and {was} were before it")
+        self.counts[member] = (now, spent)
+
+    def _check_hold(self, book: Book, entry: Entry) -> None:
+        """What a hold adds up to: its close empties it, and changes nothing else."""
+        before, after = book.after, entry["after"]
+        if before.get("over"):
+            raise Wrong("is of a hold that is over")
+        if entry["total"] != after["credits"]:
+            raise Wrong(f"tells a total of {entry['total']}, the hold has {after['credits']}")
+        if "member_used" in entry:
+            raise Wrong("counts a member in a hold's book")
+        if entry["kind"] == "release":
+            rest = {part["id"]: -part["remaining"] for part in before["grants"] if part["remaining"]}
+            if "status" not in after or after.get("grants") or by_grant(entry.get("draws", ()), "credits") != rest:
+                raise Wrong("does not empty the hold and end it")
+            if (after["credits"], after["captured"]) != (before["credits"], before["captured"]):
+                raise Wrong("changes at the close what was set aside or captured")
+            return
+        given_to_it = sum(part["credits"] for part in after["grants"])
+        if (after["credits"], after["captured"]) != (given_to_it, given_to_it - entry["remaining"]):
+            raise Wrong(f"tells of {after['credits']} credits and {after['captured']} captured, its parts do not")
+
+    def _keep_charge(self, entry: Entry) -> None:
+        """Remember what a refund may give back."""
+        name = entry["book_id"], entry["key"]
+        self.charges[name] = (entry["at"], entry.get("action"), entry.get("member_id"), -entry["credits"])
+        if name in self.refunds:
+            self._compare(name)
+
+    def _check_refund(self, entry: Entry) -> None:
+        """It names a charge, and stands under the key of that: once, in whichever book."""
+        if entry["kind"] != "refund" or "corrects" not in entry:
+            raise Wrong("is a refund of nothing, or no refund and corrects something")
+        corrects = entry["corrects"]
+        name = corrects["book_id"], corrects["key"]
+        if entry["key"] != "#".join(filter(None, ("refund", name[0].partition(HOLD)[2], name[1]))):
+            raise Wrong("does not stand under the key of what it gives back")
+        if name in self.refunds:
+            raise Wrong("gives back what another book's entry gave back before")
+        self.refunds[name] = (corrects["at"], entry.get("action"), entry.get("member_id"), entry["credits"])
+        if name in self.charges:
+            self._compare(name)
+
+    def _compare(self, name: tuple[str, str]) -> None:
+        """A refund gives back its charge, or a part of it. Within one instant they may come in either order."""
+        (*charged, credits), (*said, back) = self.charges[name], self.refunds[name]
+        if said != charged:
+            raise Wrong("is a refund and a charge of which the one names the other's instant, action or member wrongly")
+        if back > credits:
+            raise Wrong(f"gives back {back} of {credits} credits")
+
+    def _check_halves(self, book: Book, entry: Entry, *, is_hold: bool) -> None:
+        """What moves credits between an account and a hold is in both books, under one key."""
+        other, before = self.alone.pop(entry["key"], (None, {}))
+        if other is None:
+            self.alone[entry["key"]] = (entry, book.after)
+            return
+        account, hold, had = (other, entry, book.after) if is_hold else (entry, other, before)
+        said = [(half["kind"], half["at"], half["hold_id"]) for half in (account, hold)]
+        if HOLD not in hold["book_id"] or HOLD in account["book_id"] or said[0] != said[1]:
             raise Wrong("tells of another thing than its other half")
         if hold["seq"] == 1 and hold["prev_hash"] != account["hash"]:
             raise Wrong("does not stand on the account's entry that opened the hold")
-        given = {draw["grant"]: draw.get("held", 0) for draw in account.get("draws", ()) if draw.get("held", 0)}
-        got = {draw["grant"]: draw["credits"] for draw in hold.get("draws", ()) if draw["credits"]}
-        if hold["kind"] != "release" and given != got:
-            raise Wrong("sets other credits aside than the hold got")
+        moves, got = account.get("draws", ()), hold.get("draws", ())
+        aside = self.held.setdefault(hold["hold_id"], {})
+        if hold["kind"] != "release":
+            if by_grant(moves, "held") != by_grant(got, "credits"):
+                raise Wrong("sets other credits aside than the hold got")
+            for grant_id, credits in by_grant(moves, "held").items():
+                aside[grant_id] = aside.get(grant_id, 0) + credits
+            return
+        if by_grant(moves, "credits") != {name: -credits for name, credits in by_grant(got, "credits").items()}:
+            raise Wrong("gives back other credits than the hold had left")
+        lets_go = {name: -credits for name, credits in by_grant(moves, "held").items()}
+        if not lets_go == aside == {part["id"]: part["credits"] for part in had.get("grants", ())}:
+            raise Wrong("lets go of other credits than were set aside")
+        del self.held[hold["hold_id"]]
 
 
 def verify(lines: Iterable[str], heads: Iterable[tuple[int, str]]) -> Verifier:

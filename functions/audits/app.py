@@ -5,7 +5,7 @@ chain that was written anew, whole and right in itself, no longer has the hash t
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import batched
 from typing import Any
 
@@ -119,7 +119,7 @@ def holds(account_id: str) -> bool:
         logger.error("not audited", account_id=account_id, exc_info=error)
         return False
     for problem in found.verdict.problems[:1]:
-        logger.error("does not hold", account_id=account_id, seq=problem.seq, key=problem.key, problem=problem.problem)
+        logger.error("does not hold", account_id=account_id, **asdict(problem))
     logger.info(
         "audited",
         account_id=account_id,

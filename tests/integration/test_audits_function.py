@@ -21,6 +21,7 @@ from local.zygote import Context
 from tests.functions import Functions
 from tests.integration.conftest import tables_of_one_test
 from tests.moves import NOON, charged, opened
+from tests.whole_story import whole_story
 
 TIMEOUT_SECONDS = 900
 
@@ -165,6 +166,25 @@ def test_a_ledger_that_does_not_hold_is_told_and_comes_again_alone_until_it_ring
     assert alone == [{"accounts": ["globex"]}, {"accounts": ["nobody"]}]
     assert [audits.invoke(delivered(body)) for body in alone] == [FAILED, FAILED]
     assert audits.messages() == []
+
+
+def test_accounts_with_holds_members_and_refunds_hold_and_a_hand_in_a_hold_is_told(
+    audits: Audits, caplog: pytest.LogCaptureFixture
+) -> None:
+    whole_story(audits.store)
+
+    assert audits.invoke(delivered({"accounts": ["acme"]})) == DONE
+
+    (line,) = logged(caplog, "audited")
+    assert (line["ok"], line["entries"], line["seq"]) == (True, 84, 65)
+    client: Any = audits.tables.connection.client
+    name = audits.tables.holds.Meta.table_name
+    item = client.get_item(TableName=name, Key={"book_id": {"S": "acme#hold#run-4"}})["Item"]
+    state = item["state"]["S"].replace('"captured":1', '"captured":0')
+    client.put_item(TableName=name, Item=item | {"state": {"S": state}})
+    assert audits.invoke(delivered({"accounts": ["acme"]})) == FAILED
+    (wrong,) = logged(caplog, "does not hold")
+    assert (wrong["hold_id"], wrong["problem"]) == ("run-4", "the hold's item is not what its last entry left")
 
 
 def test_what_there_is_no_time_for_is_handed_on_once(audits: Audits, caplog: pytest.LogCaptureFixture) -> None:

@@ -130,7 +130,15 @@ def test_the_audit_names_the_entry_that_was_touched(stack: Stack, path: str) -> 
         {
             "ok": False,
             "entries": 6,
-            "problems": [{"seq": 3, "key": "c#k1", "problem": "hash is not that of the entry's fields"}],
+            "problems": [
+                {
+                    "seq": 3,
+                    "key": "c#k1",
+                    "problem": "hash is not that of the entry's fields",
+                    "hold_id": None,
+                    "member_id": None,
+                }
+            ],
         },
     )
 

@@ -112,6 +112,17 @@ def holds(
         asked("charges.create_charge", key=key + "-charge", action="message", member_id=member_id)
     asked("holds.create_hold", "globex", key="one", credits=1)
     told["capture of a closed one"] = asked("holds.create_capture", key="late", action="message")
+    deployment.send(
+        "holds.create_capture",
+        rawPath="/v1/accounts/globex/holds/one/captures",
+        pathParameters={"account_id": "globex", "hold_id": "one"},
+        body='{"action": "message"}',
+    )
+    deployment.send(
+        "charges.create_refund",
+        rawPath="/v1/accounts/globex/charges/one!capture-1/refund",
+        pathParameters={"account_id": "globex", "charge_id": "one!capture-1"},
+    )
     for account_id in ("acme", "globex"):
         told[f"audit of {account_id}"] = asked("usage.audit_account", account_id)
     told["accounts.delete_member"] = asked("accounts.delete_member")

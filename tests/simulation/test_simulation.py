@@ -19,9 +19,11 @@ from credits.domain.journal import Posting
 from credits.domain.refund import refund_key
 from credits.domain.renew import renew
 from credits.ledger import due, spend
+from credits.ledger.export import lines
 from credits.ledger.memory import MemoryStore
 from tests.e2e.launch import environment
 from tests.simulation.world import Broken, World
+from tests.verifier import said_of
 
 
 def simulated(*arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
@@ -40,6 +42,8 @@ def test_a_year_of_a_hundred_accounts_under_every_fault_is_right_to_the_credit()
     assert (world.now - datetime.fromisoformat("2027-01-29T06:00:00Z")).days > 365
     assert world.counts["commits"] > 10_000
     assert world.counts["audits"] == 200
+    for account in world.truth.accounts(limit=1_000):
+        assert said_of(lines(world.truth, account.account_id)) == "holds", account.account_id
     for fault in ("lost", "late", "collided", "throttled", "unanswered", "crash before", "crash after", "meanwhile"):
         assert world.counts[fault] > 50, fault
     for outcome in ("answered", "refused", "gave up", "renewed", "landed too late"):

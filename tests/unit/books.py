@@ -22,8 +22,8 @@ from credits.domain.renew import renewal
 from credits.domain.set_aside import extend_hold, open_hold
 from credits.domain.subscribe import change_plan
 from credits.domain.top_up import draw_line
-from credits.ledger.audit import Trail
-from credits.ledger.store import moment
+from credits.ledger.store import EntryKey, moment
+from credits.ledger.trail import Trail
 
 CATALOG = load()
 
@@ -222,9 +222,10 @@ class Book:
         trail = Trail(self.account, {hold.book_id: hold for hold in self.holds.values() if hold.open})
         entries: list[AnyEntry] = [*self.entries, *(entry for of_one in self.of_hold.values() for entry in of_one)]
         entries.sort(key=lambda entry: (moment(entry.at, entry.seq), entry.book_id))
-        found = [problem for entry in entries for problem in trail.see(entry)]
-        assert not trail.missing()
-        return [each.problem for each in (*found, *trail.end(list(self.members.values()), {}))]
+        by_key = {EntryKey(entry.book_id, entry.key): entry for entry in entries}
+        problems = [problem for entry in entries for problem in trail.see(entry, by_key)]
+        assert (trail.missing(), trail.unlisted()) == ([], [])
+        return [each.problem for each in (*problems, *trail.end(list(self.members.values()), {}, {}))]
 
     def draw_line(self, below: int | None, *, at: str) -> tuple[Entry, ...]:
         return self.post(

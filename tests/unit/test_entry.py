@@ -10,8 +10,8 @@ from credits.domain.charge import Usage, charge
 from credits.domain.entry import ChangeStatus, Entry, EntryKind, PlanChange, line_key, owns
 from credits.domain.grant import Draw, Grant, GrantKind
 from credits.domain.journal import Posting, seal
+from credits.domain.proof import check
 from credits.domain.record import account_from_record, chain_hash, entry_from_record, entry_to_record, state_to_record
-from credits.ledger.audit import check
 from tests.unit.books import CATALOG, Book, allocation, free_account, utc
 
 FULL_ACCOUNT = Account(
@@ -227,6 +227,7 @@ def test_the_check_of_an_entry_finds_a_missing_one_before_it() -> None:
         "seq 3 follows 1",
         "prev_hash is not the hash of the entry before",
         "grant g2 has 299 remaining, the entries leave -1",
+        "grant g2 is of 300 credits, the entries gave 0",
     ]
 
 

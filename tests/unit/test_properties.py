@@ -19,11 +19,11 @@ from credits.domain.cycle import period, period_at
 from credits.domain.entry import Entry
 from credits.domain.give import give
 from credits.domain.grant import Grant, GrantKind, burn
+from credits.domain.proof import check, check_item
 from credits.domain.record import entry_from_record, entry_to_record
 from credits.domain.renew import as_of, renewal
 from credits.domain.subscribe import change_plan
 from credits.errors import CreditsError
-from credits.ledger.audit import check, check_item
 from tests.unit.books import CATALOG, Book, utc
 
 EXAMPLES = settings(max_examples=200, deadline=None)

@@ -331,7 +331,7 @@ def test_events_reach_an_endpoint_over_http_and_the_sdk_takes_them(shop: Shop) -
     ((header, body),) = received
     event = stripe.Webhook.construct_event(body, header, secret, tolerance=10**9)
     assert event.type == "customer.created"
-    assert control(shop, "")[1]["undelivered"] == 0
+    awaited(lambda: control(shop, "")[1]["undelivered"] == 0)
 
 
 def test_faults_and_failing_payments_are_set_by_the_control_endpoint(shop: Shop) -> None:

@@ -109,7 +109,7 @@ def _tell(verdicts: Iterator[Audited]) -> tuple[int, str | None]:
                 state = "ok   " if each.verdict.ok else "WRONG"
                 bar.write(f"{state} {each.account_id}  {each.verdict.entries} entries, head {each.seq}:{each.head}")
                 for problem in each.verdict.problems:
-                    bar.write(f"      entry {problem.seq} {problem.key or 'the item itself'}: {problem.problem}")
+                    bar.write(f"      {problem}")
                 cursor = each.cursor
         except (KeyboardInterrupt, Unavailable) as cause:
             raise _CutOff(cursor) from cause

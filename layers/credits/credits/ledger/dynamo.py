@@ -1,10 +1,11 @@
 """The store on DynamoDB, through PynamoDB."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime
+from functools import wraps
 from itertools import batched
 from typing import Any
 
@@ -47,6 +48,7 @@ from credits.ledger.store import (
     Span,
     Throttled,
     Unanswered,
+    Unreadable,
     due_shard,
     moment,
 )
@@ -421,6 +423,21 @@ def _item(values: Mapping[str, str | int | bool]) -> Item:
     }
 
 
+def _readable[I: Model, B](decode: Callable[[I], B]) -> Callable[[I], B]:
+    """The decoder of an item; one that it cannot make sense of is Unreadable."""
+
+    @wraps(decode)
+    def decoded(item: I) -> B:
+        try:
+            return decode(item)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            values: Mapping[str, Any] = item.attribute_values
+            raise Unreadable(values.get("book_id", values["account_id"]), values.get("key")) from error
+
+    return decoded
+
+
+@_readable
 def _decoded_account(item: AccountItem) -> Account:
     return account_from_record(
         json.loads(item.state),
@@ -433,6 +450,7 @@ def _decoded_account(item: AccountItem) -> Account:
     )
 
 
+@_readable
 def _decoded_hold(item: HoldItem) -> Hold:
     return hold_from_record(
         json.loads(item.state),
@@ -446,6 +464,7 @@ def _decoded_hold(item: HoldItem) -> Hold:
     )
 
 
+@_readable
 def _decoded_member(item: MemberItem) -> Member:
     return member_from_record(
         json.loads(item.state),
@@ -458,6 +477,7 @@ def _decoded_member(item: MemberItem) -> Member:
     )
 
 
+@_readable
 def _decoded_entry(item: EntryItem) -> AnyEntry:
     return _entry({name: value for name, value in item.attribute_values.items() if value is not None})
 
@@ -478,7 +498,7 @@ def _entry(record: Record) -> AnyEntry:
     record |= {"at": at, "seq": int(seq)}
     record |= {name: json.loads(record[name]) for name in NESTED if name in record}
     if key := record.pop("conversation_key", None):
-        record["conversation_id"] = key.split("#", 1)[1]
+        record["conversation_id"] = key.removeprefix(f"{record['account_id']}#")
     return entry_from_record(record)
 
 

@@ -50,6 +50,16 @@ class Unanswered(StoreError):
     """No answer, or a failure inside the store: the operation may have happened or not."""
 
 
+class Unreadable(Exception):
+    """An item is there and is no book or entry, as none that we wrote could be: a hand was in the table. `key` is that
+    of an entry, and None for a book."""
+
+    def __init__(self, book_id: str, key: str | None) -> None:
+        super().__init__(f"{book_id} {key or ''}".strip())
+        self.book_id = book_id
+        self.key = key
+
+
 @dataclass(frozen=True, slots=True)
 class AccountKey:
     """Where an account is."""

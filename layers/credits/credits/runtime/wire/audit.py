@@ -1,15 +1,21 @@
 """The audit of a ledger, as it is answered."""
 
+from dataclasses import asdict
+
+from pydantic import Field
+
 from credits.ledger.audit import Audit as Verdict
 from credits.runtime.wire.shape import Answer
 
 
 class Finding(Answer):
-    """One thing that does not hold. Without a `key` it is the account's own item that is wrong."""
+    """One thing that does not hold. Without a `key` it is the item itself that is wrong."""
 
-    seq: int
+    seq: int = Field(description="Of the entry in its book; of the item without a `key`; 0 where none can be read.")
     key: str | None
     problem: str
+    hold_id: str | None = Field(description="The hold in whose book it is; null for the account's own.")
+    member_id: str | None = Field(description="The member whose item it is.")
 
 
 class Audit(Answer):
@@ -25,5 +31,5 @@ class Audit(Answer):
         return cls(
             ok=verdict.ok,
             entries=verdict.entries,
-            problems=[Finding(seq=each.seq, key=each.key, problem=each.problem) for each in verdict.problems],
+            problems=[Finding(**asdict(each)) for each in verdict.problems],
         )
