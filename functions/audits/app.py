@@ -9,15 +9,13 @@ from dataclasses import asdict, dataclass
 from itertools import batched
 from typing import Any
 
-import boto3
-from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
-from botocore.config import Config
 
 from credits.ledger.survey import audited, listed
 from credits.runtime.settings import Settings
 from credits.runtime.stage import Stage
 from credits.runtime.telemetry import logger
+from credits.runtime.work_queue import MESSAGES_AT_ONCE, WorkQueue, is_first_delivery
 
 ACCOUNTS_OF_A_PIECE = 50
 """A message of at most 4 KB, and minutes of work: ledgers of a thousand entries take about a second each."""
@@ -29,9 +27,6 @@ about two million entries. A longer one fails, and is left to `python -m credits
 LAST_PIECES_SECONDS = 60
 """Kept by the walk for handing on where it is."""
 
-MESSAGES_AT_ONCE = 10
-"""What SQS takes in one batch."""
-
 
 @dataclass(frozen=True, slots=True)
 class AuditsSettings(Settings):
@@ -40,33 +35,19 @@ class AuditsSettings(Settings):
     audit_queue_url: str
 
 
-class NotSent(Exception):
-    """SQS did not take all messages. The trigger is tried again, and an account that is audited twice is only read."""
-
-
 class LedgerDoesNotHold(Exception):
     """An account's audit has problems, or it could not be audited: its message ends in the dead letters."""
 
 
 settings = AuditsSettings.from_environment()
 stage = Stage.from_environment()
-sqs = boto3.client(
-    "sqs",
-    region_name=settings.aws_region,
-    config=Config(connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 2}),
-)
-# A batch that failed as a whole is told as its failed messages, too: the function itself has not failed.
-processor = BatchProcessor(
-    event_type=EventType.SQS,
-    raise_on_entire_batch_failure=False,
-    logger=logger,  # type: ignore[arg-type]  # Powertools' own, which is used as one
-)
+queue = WorkQueue(settings.audit_queue_url, region=settings.aws_region)
 
 
 def handler(event: dict[str, Any], context: Any) -> Any:
     """Work off a batch of SQS messages; any other event is the schedule's."""
     if "Records" in event:
-        return process_partial_response(event, work, processor, context)
+        return queue.work_off(event, work, context)
     walk(None, context)
     return None
 
@@ -77,18 +58,16 @@ def work(record: SQSRecord, lambda_context: Any) -> None:
     if "walk" in message:
         walk(message["walk"], lambda_context)
     else:
-        audit_piece(
-            message["accounts"], lambda_context, first_delivery=record.attributes.approximate_receive_count == "1"
-        )
+        audit_piece(message["accounts"], lambda_context, first_delivery=is_first_delivery(record))
 
 
 def walk(cursor: str | None, context: Any) -> None:
     """Put every account on the queue, from the cursor on, in pieces; and the rest of the walk, if time runs out."""
     for found in batched(listed(stage.ledger, cursor), ACCOUNTS_OF_A_PIECE * MESSAGES_AT_ONCE, strict=False):
         names = [account_id for account_id, _ in found]
-        send([{"accounts": piece} for piece in batched(names, ACCOUNTS_OF_A_PIECE, strict=False)])
+        queue.send([{"accounts": piece} for piece in batched(names, ACCOUNTS_OF_A_PIECE, strict=False)])
         if _seconds_left(context) < LAST_PIECES_SECONDS:
-            send([{"walk": found[-1][1]}])
+            queue.send([{"walk": found[-1][1]}])
             return
 
 
@@ -108,7 +87,7 @@ def audit_piece(account_ids: list[str], context: Any, *, first_delivery: bool) -
     if again == [account_ids]:
         raise LedgerDoesNotHold(account_ids[0])
     if first_delivery:
-        send([{"accounts": piece} for piece in again])
+        queue.send([{"accounts": piece} for piece in again])
 
 
 def holds(account_id: str) -> bool:
@@ -129,17 +108,6 @@ def holds(account_id: str) -> bool:
         head=found.head,
     )
     return found.verdict.ok
-
-
-def send(messages: list[dict[str, Any]]) -> None:
-    """Put the messages on the queue. Raises NotSent, or the client's error, where one may not be there."""
-    for batch in batched(messages, MESSAGES_AT_ONCE, strict=False):
-        answer = sqs.send_message_batch(
-            QueueUrl=settings.audit_queue_url,
-            Entries=[{"Id": str(number), "MessageBody": json.dumps(body)} for number, body in enumerate(batch)],
-        )
-        if failed := answer.get("Failed"):
-            raise NotSent(", ".join(sorted({each["Code"] for each in failed})))
 
 
 def _seconds_left(context: Any) -> float:

@@ -14,9 +14,10 @@ import pytest
 from pynamodb.connection import Connection
 
 from credits.ledger.dynamo import DynamoStore
-from credits.ledger.store import AccountKey, Span
+from credits.ledger.store import AccountKey, Span, Unreadable
 from credits.ledger.tables import Tables
 from credits.runtime import clock
+from credits.runtime.work_queue import NotSent
 from local.template import ROOT
 from local.zygote import Context
 from tests.functions import Functions
@@ -143,9 +144,9 @@ def test_a_message_that_sqs_does_not_take_fails_the_schedule_so_that_it_is_tried
     def answered(parsed: dict[str, Any], **_: Any) -> None:
         parsed["Failed"] = [refusal]
 
-    renewals.module.sqs.meta.events.register("after-call.sqs.SendMessageBatch", answered)
+    renewals.module.queue._sqs.meta.events.register("after-call.sqs.SendMessageBatch", answered)
 
-    with pytest.raises(renewals.module.NotSent, match="InternalError"):
+    with pytest.raises(NotSent, match="InternalError"):
         renewals.invoke(event("renewals.schedule"))
 
 
@@ -198,7 +199,7 @@ def test_only_the_message_whose_shard_has_failures_comes_again(
         assert renewals.remaining(name) == (300, 4)
     (failed,) = [vars(record) for record in caplog.records if record.message == "not renewed"]
     assert (failed["kind"], failed["shard"], failed["book_id"]) == ("account", "00", "a55")
-    assert failed["exc_info"][0] is json.JSONDecodeError
+    assert failed["exc_info"][0] is Unreadable
 
 
 @pytest.mark.parametrize("body", ["", "not json", '{"kind": "moon", "shard": "00", "beyond": null}', "{}"])

@@ -16,8 +16,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from credits.domain.entry import AnyEntry
 from credits.domain.notice import Notice, notices
-from credits.ledger.dead_letters import NOT_AN_ENTRY, NotHandled
-from credits.ledger.dynamo import entry_from_image
+from credits.ledger.dead_letters import NotHandled
+from credits.ledger.dynamo import entry_of
+from credits.ledger.store import Unreadable
 
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
@@ -132,8 +133,8 @@ def _told(records: Sequence[StreamRecord]) -> Iterator[tuple[str, Notice | None]
     for record in records:
         sequence: str = record["dynamodb"]["SequenceNumber"]
         try:
-            found = notices(entry_from_image(record["dynamodb"]["NewImage"]))
-        except NOT_AN_ENTRY:
+            found = notices(entry_of(record))
+        except Unreadable:
             logger.exception("a record that is no entry", sequence_number=sequence)
             yield sequence, None
             return

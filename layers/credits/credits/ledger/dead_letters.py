@@ -19,9 +19,9 @@ from botocore.config import Config
 
 from credits.domain.entry import AnyEntry
 from credits.domain.instant import floor, to_text
-from credits.ledger.dynamo import DynamoStore, entry_from_image
+from credits.ledger.dynamo import DynamoStore, entry_of
 from credits.ledger.read import in_time
-from credits.ledger.store import Span
+from credits.ledger.store import Span, Unreadable
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodbstreams import DynamoDBStreamsClient
@@ -40,9 +40,6 @@ MOST_PAGES = 1_000
 """Of the stream for one letter: a batch of a hundred records, and all that the filter left out between them."""
 
 ACCOUNTS_AT_ONCE = 100
-
-NOT_AN_ENTRY = (LookupError, TypeError, ValueError, AttributeError)
-"""What reading a record or an item that is no entry comes to."""
 
 LATE = timedelta(hours=1)
 """How long before it was written an entry may be dated. What a caller does is dated when it is done; what time does, at
@@ -208,7 +205,7 @@ def _readable(store: DynamoStore, span: Span, troubles: list[str]) -> Iterator[S
     while True:
         try:
             page = next(pages, None)
-        except NOT_AN_ENTRY:
+        except Unreadable:
             troubles.append(f"an item of {span.account_id} that is no entry")
             return
         if page is None:
@@ -241,8 +238,8 @@ def _entries(records: Sequence[dict[str, Any]]) -> tuple[list[AnyEntry], list[st
         if record["eventName"] != "INSERT":
             continue
         try:
-            entries.append(entry_from_image(record["dynamodb"]["NewImage"]))
-        except NOT_AN_ENTRY:
+            entries.append(entry_of(record))
+        except Unreadable:
             troubles.append(f"the record {record['dynamodb']['SequenceNumber']} that is no entry")
     return entries, troubles
 

@@ -81,6 +81,9 @@ UNANSWERED = frozenset(
 NESTED = ("draws", "after", "change", "corrects")
 CONDITION = "ConditionalCheckFailed"
 
+NOTHING_OF_OURS = (AttributeError, LookupError, TypeError, ValueError)
+"""What decoding comes to where an item or a record is none that we wrote."""
+
 ITEMS_AT_ONCE = 100
 """What BatchGetItem takes."""
 
@@ -430,7 +433,7 @@ def _readable[I: Model, B](decode: Callable[[I], B]) -> Callable[[I], B]:
     def decoded(item: I) -> B:
         try:
             return decode(item)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except NOTHING_OF_OURS as error:
             values: Mapping[str, Any] = item.attribute_values
             raise Unreadable(values.get("book_id", values["account_id"]), values.get("key")) from error
 
@@ -482,9 +485,12 @@ def _decoded_entry(item: EntryItem) -> AnyEntry:
     return _entry({name: value for name, value in item.attribute_values.items() if value is not None})
 
 
-def entry_from_image(image: Mapping[str, Any]) -> AnyEntry:
-    """The entry of a stream record's NewImage, which is in DynamoDB's own notation."""
-    return _entry({name: _plain(value) for name, value in image.items()})
+def entry_of(record: Mapping[str, Any]) -> AnyEntry:
+    """The entry that a record of the stream brings, in DynamoDB's own notation. Raises Unreadable."""
+    try:
+        return _entry({name: _plain(value) for name, value in record["dynamodb"]["NewImage"].items()})
+    except NOTHING_OF_OURS as error:
+        raise Unreadable(None, None) from error
 
 
 def _plain(value: Mapping[str, Any]) -> str | int | bool:

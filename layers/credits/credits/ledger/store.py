@@ -51,12 +51,12 @@ class Unanswered(StoreError):
 
 
 class Unreadable(Exception):
-    """An item is there and is no book or entry, as none that we wrote could be: a hand was in the table. `key` is that
-    of an entry, and None for a book."""
+    """What is there is no book and no entry, as nothing that we wrote could be: a hand was in the table. `key` is that
+    of an entry, and None for a book; of a stream's record neither is known."""
 
-    def __init__(self, book_id: str, key: str | None) -> None:
+    def __init__(self, book_id: str | None, key: str | None) -> None:
         super().__init__(f"{book_id} {key or ''}".strip())
-        self.book_id = book_id
+        self.book_id = book_id or ""
         self.key = key
 
 
