@@ -41,6 +41,7 @@ MOSTLY: Final[Mapping[str, Any]] = {
     "from_plan": "free",
     "grant_id": "g2",
     "held": 0,
+    "frozen": 0,
     "hold_id": "hold-1",
     "id": "pro",
     "key": "c#charge-1",

@@ -27,6 +27,7 @@ def test_an_account_is_opened_once_on_free_with_300_credits(client: Client) -> N
         "total": 300,
         "used": 0,
         "held": 0,
+        "frozen": 0,
         "plan_remaining": 300,
         "purchased_remaining": 0,
     }

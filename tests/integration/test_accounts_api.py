@@ -2,11 +2,16 @@
 
 import json
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
+from credits.domain.pack import freeze, give_pack
+from credits.ledger.dynamo import DynamoStore
+from credits.ledger.post import post
+from credits.ledger.store import AccountKey
 from tests.integration.conftest import Stack
-from tests.moves import NOON
+from tests.moves import CATALOG, NOON, held
 
 DAY = timedelta(days=1)
 
@@ -26,6 +31,7 @@ def test_opening_an_account_answers_201_and_the_account(stack: Stack) -> None:
             "total": 300,
             "used": 0,
             "held": 0,
+            "frozen": 0,
             "plan_remaining": 300,
             "purchased_remaining": 0,
         },
@@ -175,12 +181,37 @@ def test_an_upgrade_adds_its_credits_at_once_and_starts_the_cycle_anew(stack: St
         "total": 1200,
         "used": 0,
         "held": 0,
+        "frozen": 0,
         "plan_remaining": 1200,
         "purchased_remaining": 0,
     }
     assert answer.body["period"] == {"start": "2026-11-24T12:00:00.000Z", "end": "2026-12-24T12:00:00.000Z"}
     assert answer.body["knowledge_words"] == {"used": 0, "limit": 1000000}
     assert answer.body["workflows"] == {"active": 0, "limit": 10}
+
+
+def test_what_a_dispute_keeps_back_is_frozen_and_what_a_hold_sets_aside_is_held(stack: Stack) -> None:
+    path = stack.opened("disputed")
+    store = DynamoStore(stack.tables)
+    for key, rule in (
+        ("pack#1", partial(give_pack, pack=CATALOG.packs["small"])),
+        ("dispute#1", partial(freeze, grant_id="g3", credits=150, reason="disputed")),
+    ):
+        post(store, key, [AccountKey("disputed")], partial(rule, catalog=CATALOG, key=key), now=NOON)
+    held(store, "run-1", 20, account_id="disputed")
+
+    answer = stack.call("GET", path)
+
+    assert answer.body["credits"] == {
+        "remaining": 530,
+        "total": 700,
+        "used": 0,
+        "held": 20,
+        "frozen": 150,
+        "plan_remaining": 280,
+        "purchased_remaining": 250,
+    }
+    assert stack.call("GET", path, query={"at": "2026-11-23T12:00:00Z"}).body == answer.body
 
 
 def test_a_team_is_one_pool_of_4000_a_seat(stack: Stack) -> None:

@@ -211,6 +211,7 @@ def test_opening_an_account_answers_it_on_free(story: dict[str, Answer]) -> None
         "total": 300,
         "used": 0,
         "held": 0,
+        "frozen": 0,
         "plan_remaining": 300,
         "purchased_remaining": 0,
     }

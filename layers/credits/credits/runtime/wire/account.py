@@ -31,12 +31,17 @@ class PlanName(Answer):
 
 
 class Credits(Answer):
-    """The balance. `remaining` can be spent now; `total` is what could be spent this period; `used` is what was."""
+    """The balance. `remaining` can be spent now; `total` is what could be spent this period; `used` is what was.
+
+    `held` is set aside by open holds, and `frozen` kept back until a payment or a dispute is settled:
+    total = remaining + held + frozen + used.
+    """
 
     remaining: int
     total: int
     used: int
     held: int
+    frozen: int
     plan_remaining: int
     purchased_remaining: int
 
@@ -100,6 +105,7 @@ class Account(Answer):
                 total=account.total,
                 used=account.used,
                 held=account.held,
+                frozen=account.frozen,
                 plan_remaining=account.plan_remaining,
                 purchased_remaining=account.purchased_remaining,
             ),
