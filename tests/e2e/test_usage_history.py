@@ -228,8 +228,12 @@ def test_members_of_a_team_are_told_apart(stack: Launched, visitor: Visitor) -> 
     person.does(*MEETING, in_chat="Planning", member="alice")
     person.does(*GMAIL, in_chat="Mail", member="bob")
     person.is_counted(10)
+    zoe = f"/v1/accounts/{person.account_id}/members/zoe"
+    assert stack.client.call("PUT", zoe, {"credit_cap": 5}, key="zoe").status == 200
     page = visitor.page(person.link())
     assert page.locator(".plan").inner_text().startswith("Team, 3 seats")
+    offered = page.locator("#members option")
+    assert [option.get_attribute("value") for option in offered.all()] == ["alice", "bob", "zoe"]
 
     apply(page, member="bob")
     assert rows(page) == [("Mail", "−3")]

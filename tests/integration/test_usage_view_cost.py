@@ -16,6 +16,7 @@ from credits.page.readings import readings
 from credits.page.selection import selection_of
 from credits.usage.tables import Rollups, open_rollups
 from tests.integration.conftest import tables_of_one_test
+from tests.moves import moved_to
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 PACE = timedelta(minutes=45)
@@ -36,13 +37,13 @@ def test_a_view_costs_the_same_calls_and_read_units_at_1_000_and_at_4_000_entrie
     with tables_of_one_test(local_connection) as tables:
         rollups = open_rollups(local_connection, f"usage-{uuid4().hex}")
         create_missing([rollups.items])
+        store = DynamoStore(tables)
         costs = []
         for count in (1_000, 4_000):
             account_id, newest = f"acme-{count}", f"chat-{count // 16 - 1}"
             history = History(tables, account_id, count, opened_at=NOW - count * PACE, pace=PACE)
             history.write_entries()
             history.write_usage(rollups)
-            store = DynamoStore(tables)
             costs.append(
                 [
                     viewed(store, rollups, account_id, span="30d"),
@@ -57,4 +58,7 @@ def test_a_view_costs_the_same_calls_and_read_units_at_1_000_and_at_4_000_entrie
         assert costs[0][1] == {"GetItem": 2, "Query": 4, "read units": 12.0}
         # Nothing of this kind is there: 500 entries are looked at, a hundred at a time.
         assert costs[0][2] == {"GetItem": 1, "Query": 8, "read units": 52.5}
+        # A team's members come with one more.
+        moved_to(store, "team", "team", seats=2, account_id="acme-1000", at=NOW)
+        assert viewed(store, rollups, "acme-1000")["Query"] == 5
         rollups.items.delete_table()

@@ -2,7 +2,7 @@
 
 What they cost is bounded and does not grow with the history: one read of the account, one of the days that are drawn,
 one of the last thirty days, one of the conversations used last, one of a page of entries (five at most where a filter
-makes it look further), and one of the conversation that is chosen.
+makes it look further), one of the conversation that is chosen, and of a team one of its members.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,9 +13,10 @@ from itertools import islice
 from credits.catalog import Catalog
 from credits.domain.account import Account
 from credits.domain.entry import AnyEntry
+from credits.domain.member import Member
 from credits.errors import ConversationNotFound
 from credits.ledger.page import Page
-from credits.ledger.read import entries
+from credits.ledger.read import answering, entries
 from credits.ledger.store import Ledger
 from credits.page.reader import Reader
 from credits.page.selection import Selection
@@ -29,6 +30,9 @@ ENTRIES_OF_A_PAGE = 50
 
 RECENT_CONVERSATIONS = 25
 """As many as a list can offer that nobody has to search; any other is one click away in its row."""
+
+OFFERED_MEMBERS = 100
+"""Of a larger team, the first by their ids; any other can be typed."""
 
 CSV_ROWS_AT_ONCE = 500
 MOST_CSV_ROWS = 5_000
@@ -47,7 +51,8 @@ BYTES_OF_A_CHARACTER = 6
 
 @dataclass(frozen=True, slots=True)
 class Readings:
-    """What the page is made of: bounded readings, however long the history is. `one` is the conversation chosen."""
+    """What the page is made of: bounded readings, however long the history is. `one` is the conversation chosen;
+    `members` are a team's."""
 
     account: Account
     report: Report
@@ -55,6 +60,7 @@ class Readings:
     entries: Page[AnyEntry]
     recent: Sequence[Conversation]
     one: Conversation | None
+    members: Sequence[Member] = ()
 
 
 def readings(
@@ -69,6 +75,7 @@ def readings(
 ) -> Readings:
     """What the page of this account, which is as of `now`, is made of. Raises InvalidRequest for a forged cursor."""
     account_id = account.account_id
+    team = catalog.plans[account.plan].per_seat
     return Readings(
         account,
         report(rollups, account_id, selection.wanted(reader)),
@@ -76,6 +83,7 @@ def readings(
         entries(ledger, account_id, selection.entries, limit=ENTRIES_OF_A_PAGE, cursor=selection.cursor),
         conversations(rollups, account_id, limit=RECENT_CONVERSATIONS).items,
         _chosen(rollups, account_id, selection.conversation_id),
+        answering(ledger.members)(account_id, limit=OFFERED_MEMBERS) if team else (),
     )
 
 

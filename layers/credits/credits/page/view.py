@@ -206,6 +206,8 @@ def _conversations(readings: Readings, selection: Selection, reader: Reader) -> 
 
 
 def _members(readings: Readings, selection: Selection) -> tuple[str, ...]:
-    """The members that this page of the history names, and the one that is chosen."""
-    named = {entry.member_id for entry in readings.entries.items if entry.member_id}
-    return tuple(sorted(named | ({selection.member_id} if selection.member_id else set())))
+    """The team's members, those that were removed among them; whoever else this page of the history names; and the one
+    that is chosen."""
+    members = {member.member_id for member in readings.members}
+    members |= {entry.member_id for entry in readings.entries.items if entry.member_id}
+    return tuple(sorted(members | ({selection.member_id} if selection.member_id else set())))
