@@ -116,7 +116,7 @@ FORGERIES = [
         "refund#c#k1",
         put(key="refund#c#nothing", corrects__key="c#nothing"),
         "what it corrects is not in the ledger",
-        "after line 84: c#nothing, which a refund gives back, is not in the file",
+        "after line 91: c#nothing, which a refund gives back, is not in the file",
     ),
     Forgery(
         "a refund of another time",
@@ -276,6 +276,20 @@ FORGERIES = [
         put(after__grants__0__expires_at="2028-01-01T00:00:00.000Z"),
         "grant g59 expires at another time than before",
         "line 74 makes something else of the grant g59",
+    ),
+    Forgery(
+        "a recall by a change of plan",
+        "sync#2027-04-25#01",
+        put(after__grants__0__recalled=5),
+        "an entry of the kind plan_change recalls credits of grant g59",
+        "line 76 recalls 5 credits of the grant g59",
+    ),
+    Forgery(
+        "more recalled than is held",
+        "c#all-of-it",
+        put(after__grants__1__recalled=500),
+        "grant g66 has 500 recalled of 100 held",
+        "line 89 recalls 500 credits of the grant g66",
     ),
     Forgery(
         "a grant of another kind",

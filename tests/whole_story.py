@@ -39,12 +39,13 @@ TOLD: dict[str, Any] = {
 
 
 def whole_story[S: Ledger](store: S) -> S:
-    """The account `acme` from its opening on, for five months; its holds `run-1` to `run-5`; its members `mara` and
+    """The account `acme` from its opening on, for five months; its holds `run-1` to `run-6`; its members `mara` and
     `zoe`. At the end `run-4` is open, and `mara` has a cap."""
     _a_day_on_free(store)
     _packs(store)
     _on_a_team(store)
     _at_stripe(store)
+    _recalled(store)
     return store
 
 
@@ -134,6 +135,15 @@ def _at_stripe(store: Ledger) -> None:
         set_aside(store, CATALOG, "acme", hold_id, 5, now=utc("2027-04-26"), member_id="mara")
         capture_from(store, CATALOG, "acme", hold_id, "step-1", Usage(action="message"), now=utc("2027-04-26"))
     settle(store, CATALOG, "acme", "run-5", now=utc("2027-04-26"))
+
+
+def _recalled(store: Ledger) -> None:
+    """A pack whose money goes back while some of it is in a hold."""
+    at = utc("2027-04-27")
+    _posted(store, "one-more", partial(give_pack, pack=CATALOG.packs["small"]), at)
+    set_aside(store, CATALOG, "acme", "run-6", 1_594, now=at)
+    _posted(store, "all-of-it", partial(take_back, grant_id="g66", credits=350, reason="refund"), at)
+    settle(store, CATALOG, "acme", "run-6", now=at)
 
 
 def _heard(store: Ledger, at: str, snapshot: Snapshot) -> None:

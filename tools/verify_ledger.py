@@ -42,6 +42,7 @@ SHARED = ("hold", "extension", "release")
 CHARGES = ("charge", "capture")
 GIVES = ("allocation", "proration", "carryover", "pack", "promotion", "adjustment")
 OF_THE_PLAN = ("allocation", "proration", "carryover")
+RECALLS = ("revocation", "release", "pack", "confirmation")
 BEGINS = ("allocation", "period", "plan_change", "standing")
 
 
@@ -266,9 +267,8 @@ class Verifier:
                 raise Wrong(f"leaves {parts(grant)} of the grant {grant_id} ({', '.join(PARTS)}), not {should}")
             if kind == "expiry" and any(drawn) and not "" < (before or {}).get("expires_at", "") <= entry["at"]:
                 raise Wrong(f"lets the grant {grant_id} expire before its time")
-            if before and grant:
-                self._check_same(before, grant)
             if grant:
+                self._check_facts(before or {}, grant, kind)
                 came = before["credits"] if before else 0
                 if kind == "refund" and grant_id in draws and not is_hold:
                     came = max(came, sum(should))
@@ -277,11 +277,17 @@ class Verifier:
                 if min(should) < 0 or sum(should) > came or grant["credits"] != came:
                     raise Wrong(f"leaves {should} of {grant['credits']} credits in {grant_id}, {came} were given")
 
-    def _check_same(self, before: dict[str, Any], grant: dict[str, Any]) -> None:
-        """What a grant is stays; but what the plan gave is a carryover once its cycle is left."""
-        stays = grant["kind"] == before["kind"] or (grant["kind"] == "carryover" and before["kind"] in OF_THE_PLAN)
-        if not stays or before.get("expires_at") != grant.get("expires_at"):
-            raise Wrong(f"makes something else of the grant {grant['id']}")
+    def _check_facts(self, before: dict[str, Any], grant: dict[str, Any], kind: str) -> None:
+        """What a grant is stays; but what the plan gave is a carryover once its cycle is left. What is recalled of it
+        is held, and will go when its hold gives it back."""
+        if before:
+            stays = grant["kind"] == before["kind"] or (grant["kind"] == "carryover" and before["kind"] in OF_THE_PLAN)
+            if not stays or before.get("expires_at") != grant.get("expires_at"):
+                raise Wrong(f"makes something else of the grant {grant['id']}")
+        recalled = grant.get("recalled", 0)
+        moves = recalled != before.get("recalled", 0)
+        if (moves and kind not in RECALLS) or not 0 <= recalled <= grant.get("held", 0):
+            raise Wrong(f"recalls {recalled} credits of the grant {grant['id']}")
 
     def _check_account(self, book: Book, entry: Entry) -> None:
         """What the account adds up to, beside its grants."""

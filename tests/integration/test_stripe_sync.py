@@ -12,6 +12,7 @@ from credits.payments.fetch import Fetch
 from credits.payments.signal import Signal
 from credits.payments.snapshot import UnknownPrice, Unreadable
 from local.stripe.state import Policy
+from tests.moves import captured, held, messages, released
 from tests.stripe_ledger import CATALOG, EngineAccount, StripeBooks, left
 from tests.stripe_sdk import items_of
 
@@ -362,6 +363,23 @@ def test_what_was_spent_of_a_refunded_pack_is_a_shortfall() -> None:
 
     revocation = books.entries[-1]
     assert (revocation.credits, revocation.shortfall, books.account.remaining) == (-250, 150, 0)
+
+
+def test_what_a_hold_has_of_a_refunded_pack_cannot_be_spent_when_it_is_closed() -> None:
+    books = StripeBooks()
+    session = bought(books)
+    books.deliver()
+    held(books.store, "run-1", 420, account_id="ada", at=books.now)
+    captured(books.store, "run-1", "step-1", messages(330), account_id="ada", at=books.now)
+    books.shop.sdk.v1.refunds.create({"payment_intent": session.payment_intent})
+
+    books.deliver()
+    released(books.store, "run-1", account_id="ada", at=books.now)
+
+    told = [(entry.kind.value, entry.credits, entry.shortfall) for entry in books.entries if entry.book_id == "ada"]
+    assert told[-3:] == [("revocation", -280, 120), ("release", 90, 0), ("revocation", -90, 0)]
+    assert books.account.remaining == 0
+    assert books.balanced()
 
 
 def test_a_refund_that_did_not_go_through_brings_the_credits_back_once() -> None:

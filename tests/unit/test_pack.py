@@ -105,3 +105,70 @@ def test_frozen_credits_of_a_pack_outlive_the_reset() -> None:
     book.renew("2026-02-10 09:00")
 
     assert (book.account.frozen, book.account.remaining) == (150, 300)
+
+
+def with_some_held(pack: Grant) -> Book:
+    """30 credits of the pack are in a hold."""
+    book = Book(free_account(allocation(0), pack))
+    book.hold(30, at=NOON)
+    return book
+
+
+def test_what_a_hold_has_of_a_pack_whose_money_went_back_goes_when_the_hold_gives_it_back() -> None:
+    book = with_some_held(pack_of(150))
+    taken = step(book, take_back, grant_id="p1", credits=400, reason="refund")
+    assert (taken.credits, taken.shortfall, book.account.held) == (-120, 280, 30)
+    book.capture(quantity=10, at=NOON)
+
+    book.release(at=NOON)
+
+    assert [(entry.kind, entry.credits) for entry in book.entries[-2:]] == [("release", 20), ("revocation", -20)]
+    assert (book.account.remaining, book.account.grants) == (0, ())
+
+
+def test_of_a_pack_that_was_paid_back_in_part_only_so_much_is_recalled() -> None:
+    book = with_some_held(pack_of(40))
+    step(book, take_back, grant_id="p1", credits=15, reason="refund")
+
+    book.release(at=NOON)
+
+    assert [(entry.kind, entry.credits) for entry in book.entries[-2:]] == [("release", 30), ("revocation", -5)]
+    assert book.account.remaining == 25
+
+
+def test_what_is_recalled_waits_for_the_hold_that_has_it() -> None:
+    book = with_some_held(pack_of(60))
+    book.hold(30, at=NOON, hold_id="run-2")
+    step(book, take_back, grant_id="p1", credits=50, reason="refund")
+    book.capture(quantity=25, at=NOON)
+
+    book.release(at=NOON)
+    assert (book.account.remaining, book.account.grants[0].recalled) == (0, 30)
+    book.release(at=NOON, hold_id="run-2")
+
+    assert book.account.grants == ()
+    assert sum(entry.credits for entry in book.entries if entry.kind == "revocation") == -35
+
+
+def test_a_refund_that_fails_recalls_no_longer() -> None:
+    book = with_some_held(pack_of(30))
+    step(book, take_back, grant_id="p1", credits=30, reason="refund")
+
+    entry = step(book, bring_back, grant_id="p1", credits=0, missing=30, reason="refund failed")
+    book.release(at=NOON)
+
+    assert (entry.kind, book.account.remaining) == ("confirmation", 30)
+
+
+def test_a_dispute_that_is_lost_takes_what_came_back_and_recalls_what_is_held_still() -> None:
+    book = with_some_held(pack_of(60))
+    book.hold(20, at=NOON, hold_id="run-2")
+    frozen = step(book, freeze, grant_id="p1", credits=60, reason="disputed")
+    assert (frozen.credits, frozen.shortfall) == (-10, 50)
+    book.release(at=NOON)
+
+    lost = step(book, lose, grant_id="p1", credits=10, missing=50, reason="dispute lost")
+    book.release(at=NOON, hold_id="run-2")
+
+    assert (lost.credits, lost.draws[0].frozen, lost.shortfall) == (-30, -10, 0)
+    assert (book.account.remaining, book.account.frozen, book.account.grants) == (0, 0, ())

@@ -28,6 +28,7 @@ class Grant:
     """Credits of one origin. `credits` were given; `remaining` can be spent; `held` and `frozen` cannot, for now.
 
     `id` is `g` and the seq of the entry that gave it, so ids grow with age. A grant without `expires_at` never expires.
+    `recalled` credits of those that are held go as soon as their hold gives them back: their money has gone back.
     """
 
     id: str
@@ -37,6 +38,7 @@ class Grant:
     held: int = 0
     frozen: int = 0
     expires_at: datetime | None = None
+    recalled: int = 0
 
     @property
     def bought(self) -> bool:

@@ -29,6 +29,9 @@ COUNTED: Final = frozenset({EntryKind.CHARGE, EntryKind.HOLD, EntryKind.EXTENSIO
 BEGINS: Final = frozenset({EntryKind.ALLOCATION, EntryKind.PERIOD, EntryKind.PLAN_CHANGE, EntryKind.STANDING})
 """What can lead an account into another period."""
 
+RECALLS: Final = frozenset({EntryKind.REVOCATION, EntryKind.RELEASE, EntryKind.PACK, EntryKind.CONFIRMATION})
+"""What can recall held credits, or let go of that."""
+
 ONLY: Final[Mapping[str, EntryKind]] = {
     "knowledge_words": EntryKind.METER,
     "workflows": EntryKind.METER,
@@ -212,6 +215,10 @@ def _check_grant(before: Grant | None, entry: AnyEntry, draw: Draw | None, grant
         yield f"grant {grant.id} is of the kind {grant.kind}, and was of the kind {before.kind}"
     if draw and not (_stays(grant.kind, draw.kind) and draw.expires_at == grant.expires_at):
         yield f"grant {grant.id} is not of the kind, or of the expiry, that its draw tells"
+    if grant.recalled != (before.recalled if before else 0) and entry.kind not in RECALLS:
+        yield f"an entry of the kind {entry.kind} recalls credits of grant {grant.id}"
+    if not 0 <= grant.recalled <= grant.held:
+        yield f"grant {grant.id} has {grant.recalled} recalled of {grant.held} held"
     given = _given_of(before, entry, draw, grant)
     if grant.credits != given:
         yield f"grant {grant.id} is of {grant.credits} credits, the entries gave {given}"

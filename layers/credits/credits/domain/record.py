@@ -42,6 +42,8 @@ def grant_to_record(grant: Grant) -> Record:
         record["held"] = grant.held
     if grant.frozen:
         record["frozen"] = grant.frozen
+    if grant.recalled:
+        record["recalled"] = grant.recalled
     if grant.expires_at:
         record["expires_at"] = to_text(grant.expires_at)
     return record
@@ -56,6 +58,7 @@ def grant_from_record(record: Record) -> Grant:
         record.get("held", 0),
         record.get("frozen", 0),
         _instant(record.get("expires_at")),
+        record.get("recalled", 0),
     )
 
 

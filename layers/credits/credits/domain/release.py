@@ -6,7 +6,7 @@ from datetime import datetime
 from credits.catalog import Catalog
 from credits.domain.account import Account
 from credits.domain.entry import EntryKind, line_key
-from credits.domain.grant import Draw
+from credits.domain.grant import Draw, Grant
 from credits.domain.hold import Hold, HoldStatus
 from credits.domain.journal import Posting, write_hold
 from credits.domain.member import Member, counted
@@ -30,8 +30,8 @@ def release(
     expired_only: bool = False,
 ) -> Posting:
     """Close the hold: its captures become spent credits of the account, the rest goes back to the grants it came from.
-    What goes back into a grant that has expired since expires at once, as a second line. It is never refused for want
-    of payment.
+    What goes back into a grant that has expired since expires at once, and what was recalled meanwhile is taken at
+    once, as further lines. It is never refused for want of payment.
 
     A hold whose time has run out is `expired`, and no longer `closed`; with `expired_only`, one whose time has not is
     left as it is. Raises HoldNotFound, or HoldClosed where it was closed before (and `post` finds that).
@@ -48,12 +48,7 @@ def release(
     account = journal.account
     now = max(now, account.at, hold.at)
     parts = {part.id: part for part in hold.grants}
-    grants = tuple(
-        replace(grant, held=grant.held - parts[grant.id].credits, remaining=grant.remaining + parts[grant.id].remaining)
-        if grant.id in parts
-        else grant
-        for grant in account.grants
-    )
+    grants = tuple(_given_up(grant, parts[grant.id]) if grant.id in parts else grant for grant in account.grants)
     draws = tuple(
         Draw(grant.id, grant.kind, parts[grant.id].remaining, grant.expires_at, held=-parts[grant.id].credits)
         for grant in account.grants
@@ -66,6 +61,16 @@ def release(
         for draw in draws
         if draw.credits and draw.expires_at and draw.expires_at <= now
     )
+    recalled = tuple(
+        Draw(grant.id, grant.kind, -min(grant.recalled, parts[grant.id].remaining), grant.expires_at)
+        for grant in account.grants
+        if grant.id in parts and grant.recalled and parts[grant.id].remaining
+    )
+    further = [
+        (EntryKind.EXPIRY, late, None),
+        (EntryKind.REVOCATION, recalled, "its money went back while it was held"),
+    ]
+    further = [each for each in further if each[1]]
     facts = {"member_id": hold.member_id, "conversation_id": hold.conversation_id, "description": hold.description}
     journal.write(
         EntryKind.RELEASE,
@@ -76,18 +81,24 @@ def release(
         **facts,
         hold_id=hold_id,
         member_used=member.used if member else None,
-        lines=2 if late else 1,
+        lines=1 + len(further),
     )
-    if late:
-        gone = {draw.grant_id: -draw.credits for draw in late}
-        account = journal.account
-        left = (replace(grant, remaining=grant.remaining - gone.get(grant.id, 0)) for grant in account.grants)
-        after = replace(account, grants=tuple(grant for grant in left if not grant.empty))
-        journal.write(EntryKind.EXPIRY, line_key(key, 1), now, after, late, hold_id=hold_id)
+    for line, (kind, moved, words) in enumerate(further, 1):
+        gone = {draw.grant_id: -draw.credits for draw in moved}
+        left = (replace(grant, remaining=grant.remaining - gone.get(grant.id, 0)) for grant in journal.account.grants)
+        after = replace(journal.account, grants=tuple(grant for grant in left if not grant.empty))
+        journal.write(kind, line_key(key, line), now, after, moved, hold_id=hold_id, description=words)
     back = tuple(Draw(part.id, part.kind, -part.remaining, part.expires_at) for part in hold.grants if part.remaining)
     closed = replace(hold, status=status, grants=(), counted=0, counted_from=None)
     entry = write_hold(hold, catalog, EntryKind.RELEASE, key, now, closed, back, **facts)
     return journal.posting(entry.after, *([member] if member else []), entries=[entry])
+
+
+def _given_up(grant: Grant, part: Grant) -> Grant:
+    """The grant with what comes back to it, without what the hold had of it. What comes back is recalled no more."""
+    held = grant.held - part.credits
+    recalled = min(max(grant.recalled - part.remaining, 0), held)
+    return replace(grant, held=held, remaining=grant.remaining + part.remaining, recalled=recalled)
 
 
 def _given_back(hold: Hold, member: Member, rest: int) -> int:

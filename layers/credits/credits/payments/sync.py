@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from credits.catalog import Catalog
 from credits.domain.entitle import Snapshot
@@ -225,21 +225,22 @@ class _Pack:
         share = min(self._share(dispute["amount"]), left)
         if status in INQUIRIES or not share:
             return
-        held = self._step(key, freeze, share, "disputed")
-        held_credits = sum(draw.frozen for draw in held.draws)
-        if status in WON and held_credits:
-            self._step(f"{key}#won", thaw, held_credits, "dispute won")
+        frozen = self._step(key, freeze, share, "disputed")
+        credits = sum(draw.frozen for draw in frozen.draws)
+        if status in WON and credits:
+            self._step(f"{key}#won", thaw, credits, "dispute won")
         elif status in LOST:
-            self._step(f"{key}#lost", lose, held_credits, "dispute lost")
+            self._step(f"{key}#lost", lose, credits, "dispute lost", missing=frozen.shortfall)
 
     def _undo(self, key: str) -> None:
         """Give back what was taken for a refund that did not go through after all."""
         entry = self._sync.stored(self._account_id, key)
-        if entry and (credits := _asked(entry) - entry.shortfall):
-            self._step(f"{key}#failed", bring_back, credits, "refund failed")
+        if entry:
+            credits = _asked(entry) - entry.shortfall
+            self._step(f"{key}#failed", bring_back, credits, "refund failed", missing=entry.shortfall)
 
-    def _step(self, key: str, rule: Decide, credits: int, reason: str) -> Entry:
-        wanted = partial(rule, grant_id=self._grant_id, credits=credits, reason=reason)
+    def _step(self, key: str, rule: Decide, credits: int, reason: str, **facts: Any) -> Entry:
+        wanted = partial(rule, grant_id=self._grant_id, credits=credits, reason=reason, **facts)
         return self._sync.step(self._account_id, key, wanted, self._now)
 
     def _share(self, amount: int) -> int:

@@ -148,12 +148,14 @@ class Closed(Answer):
     hold_id: str
     captured: int
     released: int = Field(description="Credits that came back and can be spent.")
-    expired: int = Field(description="Credits whose grant had expired meanwhile: they came back too late.")
+    expired: int = Field(
+        description="Credits that came back too late: their grant had expired, or its money had gone back."
+    )
     balance: Balance
 
     @classmethod
     def of(cls, entries: tuple[LedgerEntry, ...]) -> "Closed":
-        """The answer to a close, from the account's entries: the release, and what of it expired at once."""
+        """The answer to a close, from the account's entries: the release, and what of it went at once."""
         release, last = entries[0], entries[-1]
         expired = -sum(entry.credits for entry in entries[1:])
         return cls(
