@@ -544,6 +544,55 @@ def test_more_seats_are_previewed_prorated(stack: Stack) -> None:
     assert invoices(stack, account_id) == [9_800]
 
 
+@pytest.mark.parametrize(
+    ("has", "spent", "days", "wants", "remaining"),
+    [
+        (None, 0, 1, ("pro", 1), 1_300),
+        (None, 120, 40, ("team", 3), 12_300),
+        (("pro", 1), 400, 10, ("max", 1), 3_900),
+        (("pro", 1), 1_300, 10, ("max", 1), 3_000),
+        (("pro", 1), 1_300, 40, ("team", 2), 9_000),
+        (("team", 2), 0, 15, ("team", 4), 12_300),
+        (("team", 2), 100, 29, ("team", 3), 8_334),
+        (("team", 3), 500, 15, ("team", 2), 11_800),
+        (("max", 1), 0, 15, ("pro", 1), 3_300),
+        (("max", 1), 0, 15, ("free", 1), 3_300),
+    ],
+)
+def test_the_credits_that_were_previewed_are_those_that_come(
+    stack: Stack, has: tuple[str, int] | None, spent: int, days: int, wants: tuple[str, int], remaining: int
+) -> None:
+    path = stack.opened()
+    account_id = account_of(path)
+    stack.now += timedelta(seconds=1)
+    if has:
+        stack.subscribed(account_id, *has)
+        followed(stack, account_id)
+    if spent:
+        assert stack.charged(path, "spent", quantity=spent).status == 201
+    stack.now += timedelta(days=days)
+    stack.stripe.advance()
+    followed(stack, account_id)
+
+    before = stack.call("GET", path).body["credits"]["remaining"]
+    seen = previewed(stack, path, *wants)["credits"]
+    answer = ordered(stack, path, "order", plan=wants[0], seats=wants[1], confirmed=True)
+    if answer.body["outcome"] == "checkout":
+        stack.stripe.complete_checkout(session_of(answer))
+    followed(stack, account_id)
+
+    account = stack.call("GET", path).body
+    assert (seen["remaining_before"], seen["remaining_after"]) == (before, remaining)
+    assert (account["credits"]["remaining"], account["resets_at"]) == (seen["remaining_after"], seen["resets_at"])
+
+
+def followed(stack: Stack, account_id: str) -> None:
+    """The account as Stripe has it now."""
+    desk = stack.functions.module("billing").desk
+    sync = Sync(Fetch(desk.stripe, desk.catalog), desk.events, DynamoStore(stack.tables), desk.catalog)
+    sync.bring_up(account_id, stack.now)
+
+
 def test_a_downgrade_costs_nothing_now_and_less_then(stack: Stack) -> None:
     path = stack.opened()
     stack.subscribed(account_of(path), "max")
@@ -646,9 +695,7 @@ def test_the_plan_of_a_subscribed_account_is_stripe_s_to_change(stack: Stack) ->
     path = stack.opened()
     account_id = account_of(path)
     stack.subscribed(account_id, "pro")
-    desk = stack.functions.module("billing").desk
-    sync = Sync(Fetch(desk.stripe, desk.catalog), desk.events, DynamoStore(stack.tables), desk.catalog)
-    sync.bring_up(account_id, stack.now)
+    followed(stack, account_id)
     assert stack.call("GET", path).body["plan"]["id"] == "pro"
 
     answer = stack.call("PUT", f"{path}/plan", {"plan": "max"})
