@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from credits.domain.account import Account
 from credits.domain.charge import Usage, charge
 from credits.domain.entry import Entry
+from credits.domain.member import Member
 from credits.ledger.page import Page
 from credits.page import FOLDER
 from credits.page.reader import reader_of
@@ -33,6 +34,7 @@ def viewed(
     now: datetime,
     query: Mapping[str, str] | None = None,
     *,
+    members: Sequence[Member] = (),
     language: str = "en-US",
     zone: str = "UTC",
 ) -> View:
@@ -62,6 +64,7 @@ def viewed(
         Page(tuple(found[:ENTRIES_OF_A_PAGE]), "next" if len(found) > ENTRIES_OF_A_PAGE else None),
         used[:RECENT_CONVERSATIONS],
         next((each for each in used if each.conversation_id == selection.conversation_id), None),
+        members,
     )
     return view_of(readings, selection, Address("/usage", {"session": TOKEN}), CATALOG, reader, now=now)
 

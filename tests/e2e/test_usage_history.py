@@ -87,7 +87,7 @@ def apply(page: Page, **chosen: str) -> None:
     """Fills in the filters and sends them."""
     for name, value in chosen.items():
         field = page.locator(f".filters [name={name.rstrip('_')}]")
-        field.select_option(value) if name in {"type", "conversation"} else field.fill(value)
+        field.select_option(value) if field.evaluate("field => field.tagName") == "SELECT" else field.fill(value)
     page.get_by_role("button", name="Apply").click()
 
 
@@ -232,12 +232,32 @@ def test_members_of_a_team_are_told_apart(stack: Launched, visitor: Visitor) -> 
     assert stack.client.call("PUT", zoe, {"credit_cap": 5}, key="zoe").status == 200
     page = visitor.page(person.link())
     assert page.locator(".plan").inner_text().startswith("Team, 3 seats")
-    offered = page.locator("#members option")
-    assert [option.get_attribute("value") for option in offered.all()] == ["alice", "bob", "zoe"]
+    member = page.get_by_label("Member")
+    assert member.locator("option").all_inner_texts() == ["Everybody", "alice", "bob", "zoe"]
+    assert member.input_value() == ""
 
     apply(page, member="bob")
     assert rows(page) == [("Mail", "−3")]
     assert page.locator("#chart-title b").inner_text() == "3"
+    assert member.input_value() == "bob"
+    screenshot(page, "stack-members")
+    assert violations(page) == []
+
+    apply(page, member="Everybody")
+    assert [name for name, _ in rows(page)[:2]] == ["Mail", "Planning"]
+
+
+def test_a_team_that_made_nobody_a_member_types_whom_it_means(stack: Launched, visitor: Visitor) -> None:
+    person = Person(stack.client, "team", 3)
+    person.does(*GMAIL, in_chat="Mail", member="bob")
+    person.is_counted(3)
+    page = visitor.page(person.link())
+    assert page.locator("#members option").all_text_contents() == ["bob"]
+
+    apply(page, member="carol")
+    assert rows(page) == []
+    assert page.get_by_label("Member").input_value() == "carol"
+    assert violations(page) == []
 
 
 # Warnings

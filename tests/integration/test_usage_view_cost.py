@@ -2,14 +2,18 @@
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from uuid import uuid4
 
 from pynamodb.connection import Connection
 
 from benchmarks.population import History, counted
 from credits.catalog import load
+from credits.domain.appoint import appoint
 from credits.ledger.dynamo import DynamoStore
+from credits.ledger.post import post
 from credits.ledger.read import account_now
+from credits.ledger.store import AccountKey, MemberKey
 from credits.ledger.tables import create_missing
 from credits.page.reader import reader_of
 from credits.page.readings import readings
@@ -58,7 +62,10 @@ def test_a_view_costs_the_same_calls_and_read_units_at_1_000_and_at_4_000_entrie
         assert costs[0][1] == {"GetItem": 2, "Query": 4, "read units": 12.0}
         # Nothing of this kind is there: 500 entries are looked at, a hundred at a time.
         assert costs[0][2] == {"GetItem": 1, "Query": 8, "read units": 52.5}
-        # A team's members come with one more.
+        # The members of a team that has any come with one more.
         moved_to(store, "team", "team", seats=2, account_id="acme-1000", at=NOW)
+        assert viewed(store, rollups, "acme-1000")["Query"] == 4
+        zoe = partial(appoint, catalog=CATALOG, key="m#zoe", member_id="zoe", credit_cap=5)
+        post(store, "m#zoe", [AccountKey("acme-1000"), MemberKey("acme-1000", "zoe")], zoe, now=NOW)
         assert viewed(store, rollups, "acme-1000")["Query"] == 5
         rollups.items.delete_table()

@@ -6,7 +6,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from credits.domain.account import Account
-from credits.page.view import Choice, View
+from credits.domain.member import Member
+from credits.page.view import Choice, Filters, Members, View
 from tests.pages import TOKEN, busy, laid_out, viewed
 from tests.unit.books import Book, utc
 
@@ -17,6 +18,17 @@ LARGEST_PAGE_BYTES = 60_000
 def shown(book: Book, account: Account | None = None, **query: str) -> View:
     query = {name.rstrip("_"): value for name, value in query.items()}
     return viewed(account or book.account, book.entries, NOW, query)
+
+
+def appointed(member_id: str) -> Member:
+    return Member(account_id="acme", member_id=member_id, joined_at=NOW, counted_from=NOW, at=NOW)
+
+
+def of_a_team(*members: Member, **query: str) -> Filters:
+    """The filters of a team that made these its members, after two days of which alice and carol had some."""
+    team = busy("team", 3, days=2)
+    account = replace(team.account, members=len(members))
+    return viewed(account, team.entries, NOW, query, members=members).history.filters
 
 
 def asked(url: str | None) -> dict[str, str]:
@@ -86,9 +98,51 @@ def test_a_conversation_that_is_not_among_them_stays_chosen() -> None:
 
 def test_members_are_a_team_s_alone() -> None:
     assert shown(busy()).history.filters.members is None
-    assert shown(busy("team", 3, days=2)).history.filters.members == ("alice", "carol")
-    filters = shown(busy("team", 3, days=2), member="dave").history.filters
-    assert (filters.members, filters.member) == (("dave",), "dave")
+
+
+def test_a_team_s_members_are_all_offered_those_that_were_removed_and_whoever_else_did_something_too() -> None:
+    zoe, yan = appointed("zoe"), replace(appointed("yan"), removed=True)
+
+    assert of_a_team(zoe, yan).members == Members(
+        (
+            Choice("alice", "alice", chosen=False),
+            Choice("carol", "carol", chosen=False),
+            Choice("yan", "yan", chosen=False),
+            Choice("zoe", "zoe", chosen=False),
+        ),
+        complete=True,
+    )
+    # Nothing of zoe's is in the history, and she is chosen all the same.
+    assert of_a_team(zoe, member="zoe").members == Members((Choice("zoe", "zoe", chosen=True),), complete=True)
+
+
+def test_a_member_who_is_chosen_is_offered_wherever_they_stand() -> None:
+    assert of_a_team(appointed("zoe"), member="dave").members == Members(
+        (Choice("dave", "dave", chosen=True), Choice("zoe", "zoe", chosen=False)), complete=True
+    )
+
+
+def test_whom_a_team_made_no_member_can_be_typed() -> None:
+    filters = of_a_team(member="dave")
+    assert (filters.members, filters.member) == (
+        Members((Choice("dave", "dave", chosen=True),), complete=False),
+        "dave",
+    )
+    assert '<input name="member" value="dave" list="members"' in laid_out(shown(busy("team", 3), member="dave"))
+
+
+@pytest.mark.parametrize(("count", "complete"), [(100, True), (101, False)])
+def test_of_more_than_a_hundred_members_the_others_can_be_typed(count: int, complete: bool) -> None:
+    team = busy("team", 3, days=2)
+    account = replace(team.account, members=count)
+    members = [appointed(f"m{number:03d}") for number in range(100)]
+
+    view = viewed(account, team.entries, NOW, members=members)
+
+    assert view.history.filters.members
+    assert (view.history.filters.members.complete, len(view.history.filters.members.choices)) == (complete, 102)
+    html = laid_out(view)
+    assert ('<select name="member">' in html, '<datalist id="members">' in html) == (complete, not complete)
 
 
 @pytest.mark.parametrize(
@@ -122,8 +176,11 @@ def test_an_address_that_was_tampered_with_is_text_too() -> None:
     assert "<b>'" not in html
 
 
-@pytest.mark.parametrize("query", [{}, {"span": "90d", "by": "day"}, {"from_": "2026-09-26", "to": "2026-11-26"}])
-def test_the_page_of_a_busy_team_is_at_most_60_kb(query: dict[str, str]) -> None:
+@pytest.mark.parametrize("query", [{}, {"span": "90d", "by": "day"}, {"from": "2026-09-26", "to": "2026-11-26"}])
+def test_the_page_of_a_busy_team_of_a_hundred_is_at_most_60_kb(query: dict[str, str]) -> None:
     team = busy("team", 5)
-    account = replace(team.account, subscription_id="sub_1", knowledge_words=1_000_000)
-    assert len(laid_out(shown(team, account, **query)).encode()) <= LARGEST_PAGE_BYTES
+    account = replace(team.account, subscription_id="sub_1", knowledge_words=1_000_000, members=100)
+    # Their ids are as long as ids may be.
+    members = [appointed(f"{number:064d}") for number in range(100)]
+    view = viewed(account, team.entries, NOW, query, members=members)
+    assert len(laid_out(view).encode()) <= LARGEST_PAGE_BYTES

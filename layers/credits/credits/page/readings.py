@@ -2,7 +2,7 @@
 
 What they cost is bounded and does not grow with the history: one read of the account, one of the days that are drawn,
 one of the last thirty days, one of the conversations used last, one of a page of entries (five at most where a filter
-makes it look further), one of the conversation that is chosen, and of a team one of its members.
+makes it look further), one of the conversation that is chosen, and one of the members of a team that has any.
 """
 
 from collections.abc import Iterator, Sequence
@@ -32,7 +32,7 @@ RECENT_CONVERSATIONS = 25
 """As many as a list can offer that nobody has to search; any other is one click away in its row."""
 
 OFFERED_MEMBERS = 100
-"""Of a larger team, the first by their ids; any other can be typed."""
+"""As many as a list can offer and the page stay within its size. Of more, the first by their ids are suggested."""
 
 CSV_ROWS_AT_ONCE = 500
 MOST_CSV_ROWS = 5_000
@@ -52,7 +52,7 @@ BYTES_OF_A_CHARACTER = 6
 @dataclass(frozen=True, slots=True)
 class Readings:
     """What the page is made of: bounded readings, however long the history is. `one` is the conversation chosen;
-    `members` are a team's."""
+    `members` are a team's, those that were removed among them."""
 
     account: Account
     report: Report
@@ -75,7 +75,7 @@ def readings(
 ) -> Readings:
     """What the page of this account, which is as of `now`, is made of. Raises InvalidRequest for a forged cursor."""
     account_id = account.account_id
-    team = catalog.plans[account.plan].per_seat
+    team = catalog.plans[account.plan].per_seat and account.members > 0
     return Readings(
         account,
         report(rollups, account_id, selection.wanted(reader)),

@@ -10,7 +10,7 @@ from credits.page.history import MOVEMENTS, OneConversation, Row, conversation_o
 from credits.page.overview import Overview, overview_of
 from credits.page.plans import Plans, plans_of
 from credits.page.reader import Reader
-from credits.page.readings import MOST_CSV_ROWS, Readings
+from credits.page.readings import MOST_CSV_ROWS, OFFERED_MEMBERS, Readings
 from credits.page.selection import PERIOD, Address, Selection
 from credits.usage.insights import Advice
 from credits.usage.report import Granularity
@@ -48,6 +48,14 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
+class Members:
+    """Whom the history of a team can be narrowed to. Where these are not all there may be, others can be typed."""
+
+    choices: tuple[Choice, ...]
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Filters:
     """The filters as they stand. `members` is None for a plan of one person."""
 
@@ -55,7 +63,7 @@ class Filters:
     grains: tuple[Link, ...]
     types: tuple[Group, ...]
     conversations: tuple[Choice, ...]
-    members: tuple[str, ...] | None
+    members: Members | None
     member: str
     first: str
     last: str
@@ -205,9 +213,14 @@ def _conversations(readings: Readings, selection: Selection, reader: Reader) -> 
     return tuple(choices)
 
 
-def _members(readings: Readings, selection: Selection) -> tuple[str, ...]:
+def _members(readings: Readings, selection: Selection) -> Members:
     """The team's members, those that were removed among them; whoever else this page of the history names; and the one
-    that is chosen."""
-    members = {member.member_id for member in readings.members}
-    members |= {entry.member_id for entry in readings.entries.items if entry.member_id}
-    return tuple(sorted(members | ({selection.member_id} if selection.member_id else set())))
+    that is chosen. A team that makes nobody a member is known by its history alone, so there anybody can be typed."""
+    chosen = selection.member_id
+    offered = {member.member_id for member in readings.members}
+    offered |= {entry.member_id for entry in readings.entries.items if entry.member_id}
+    offered |= {chosen} if chosen else set()
+    return Members(
+        choices=tuple(Choice(each, each, each == chosen) for each in sorted(offered)),
+        complete=0 < readings.account.members <= OFFERED_MEMBERS,
+    )
