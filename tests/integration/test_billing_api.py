@@ -1,6 +1,6 @@
 """Ordering plans, packs and seats over HTTP, with the stand-in's engine as Stripe and the real SDK between them."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -584,6 +584,35 @@ def test_the_credits_that_were_previewed_are_those_that_come(
     account = stack.call("GET", path).body
     assert (seen["remaining_before"], seen["remaining_after"]) == (before, remaining)
     assert (account["credits"]["remaining"], account["resets_at"]) == (seen["remaining_after"], seen["resets_at"])
+
+    # And what each period brings is what the next one brought: by then all that was left of earlier ones has expired.
+    stack.now = datetime.fromisoformat(seen["resets_at"]) + timedelta(hours=2)
+    stack.stripe.advance()
+    followed(stack, account_id)
+    renewed = stack.call("GET", path).body
+    assert (renewed["credits"]["remaining"], renewed["plan"]["id"]) == (seen["each_period"], wants[0])
+
+
+def test_what_must_be_paid_first_is_previewed_to_bring_nothing(stack: Stack) -> None:
+    path = stack.opened()
+    account_id = account_of(path)
+    stack.subscribed(account_id, "pro")
+    followed(stack, account_id)
+    stack.stripe.fail_payments(str(stack.stripe_events.customer_of(account_id)))
+    stack.now += timedelta(days=32)
+    stack.stripe.advance()
+    followed(stack, account_id)
+    assert [each["status"] for each in subscriptions(stack, account_id)] == ["past_due"]
+
+    seen = previewed(stack, path, "max")
+
+    assert (seen["outcome"], seen["due_now"], seen["due_next"]) == ("portal", None, None)
+    assert seen["credits"] == {
+        "remaining_before": 1_000,
+        "remaining_after": 1_000,
+        "each_period": 3_000,
+        "resets_at": "2027-01-23T12:00:00.000Z",
+    }
 
 
 def followed(stack: Stack, account_id: str) -> None:

@@ -45,7 +45,7 @@ class Preview:
 
     - `outcome` is that of the order once it is confirmed, and `at` when it applies.
     - `due_now` is paid at once, `due_next` when the next period begins; None where nothing is.
-    - `account` is the account as it would be right after.
+    - `account` is the account as it would be right after: as it is, where something must be paid first.
     """
 
     outcome: Outcome
@@ -69,15 +69,19 @@ def preview_order(desk: Desk, account: Account, order: Order, *, now: datetime) 
         what = step(order, subscription, desk.catalog)
         due_now = _due_now(desk, customer, subscription, order, what)
         due_next = _due_next(desk, subscription, order, what, due_now)
-    unmanaged = replace(account, subscription_id=None)
-    after = change_plan(unmanaged, desk.catalog, now=now, key="preview", plan=order.plan, seats=order.seats).account
     return Preview(
         outcome=OUTCOMES[what],
         at=subscription.period_end if subscription and what in {Step.LATER, Step.CANCEL} else now,
         due_now=due_now,
         due_next=due_next,
-        account=after,
+        account=account if what is Step.PAY_FIRST else _after(desk, account, order, now),
     )
+
+
+def _after(desk: Desk, account: Account, order: Order, now: datetime) -> Account:
+    """The account right after the change, as it would be were the change ours to make."""
+    unmanaged = replace(account, subscription_id=None)
+    return change_plan(unmanaged, desk.catalog, now=now, key="preview", plan=order.plan, seats=order.seats).account
 
 
 def _due_now(
