@@ -55,7 +55,11 @@ class WorkQueue:
 
     def work_off(self, event: dict[str, Any], work: Callable[[SQSRecord, Any], None], context: Any) -> Any:
         """Do `work` on each message of a delivery; those for which it raises are delivered again."""
-        return process_partial_response(event, work, self._processor, context)
+
+        def each(record: SQSRecord, lambda_context: Any) -> None:  # Powertools gives the context by this name
+            work(record, lambda_context)
+
+        return process_partial_response(event, each, self._processor, context)
 
 
 def is_first_delivery(record: SQSRecord) -> bool:
