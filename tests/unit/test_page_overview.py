@@ -147,7 +147,23 @@ def test_after_the_grace_credits_are_on_hold_and_that_alone_is_said() -> None:
             Remedy.PORTAL,
         ),
     )
-    assert Figure("frozen", "On hold until paid", "640") in told(account).figures
+    assert Figure("frozen", "On hold until payment is settled", "640") in told(account).figures
+
+
+def test_what_a_dispute_keeps_back_of_a_pack_is_shown_apart_and_no_payment_is_asked_for() -> None:
+    account = free_account(allocation(260), Grant("g3", GrantKind.PACK, 400, 0, frozen=40))
+
+    overview = told(account)
+
+    assert (overview.remaining, overview.total) == ("260", "300")
+    assert overview.credits.parts == (Part("plan", "0%", "86.67%"), Part("frozen", "86.67%", "13.33%"))
+    assert overview.figures == (
+        Figure("plan", "Plan credits", "260"),
+        Figure("purchased", "Purchased credits", "0"),
+        Figure("frozen", "On hold until payment is settled", "40"),
+        Figure("used", "Used this period", "0"),
+    )
+    assert overview.notices == ()
 
 
 @pytest.mark.parametrize(

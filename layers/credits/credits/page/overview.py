@@ -170,7 +170,7 @@ def _figures(account: Account, reader: Reader) -> tuple[Figure, ...]:
     if account.held:
         figures.append(("held", "Held by running tasks", account.held))
     if account.frozen:
-        figures.append(("frozen", "On hold until paid", account.frozen))
+        figures.append(("frozen", "On hold until payment is settled", account.frozen))
     figures.append(("used", "Used this period", account.used))
     return tuple(Figure(name, label, reader.number(value)) for name, label, value in figures)
 
