@@ -100,6 +100,7 @@ class Aside:
     counted_from: datetime | None = None
     lines: int = 0
     closed: bool = False
+    ran_out: bool = False
 
     def copied(self) -> "Aside":
         return replace(self, parts=_copies(self.parts))
@@ -107,6 +108,13 @@ class Aside:
     @property
     def left(self) -> int:
         return sum(part.left for part in self.parts)
+
+    @property
+    def status(self) -> str:
+        """As it is written down: one whose time is over stays open until somebody closes it."""
+        if not self.closed:
+            return "open"
+        return "expired" if self.ran_out else "closed"
 
     def is_over(self, now: datetime) -> bool:
         return self.closed or max(now, self.at) >= self.until
@@ -227,8 +235,8 @@ class Plain:
 
     def extend_hold(self, now: datetime, hold_id: str, credits: int, seconds: int | None) -> "Plain":
         """More of them, or for longer."""
+        hold = self._hold(hold_id)
         self.pass_time(now)
-        hold = self.holds[hold_id].copied()
         now = max(now, self.at, hold.at)
         if hold.is_over(now):
             raise Refused("hold_closed")
@@ -239,7 +247,9 @@ class Plain:
         self, now: datetime, hold_id: str, action: str, quantity: int, model: str | None, charge_id: str
     ) -> "Plain":
         """One action out of a hold, of which the account hears nothing yet."""
-        hold = self.holds[hold_id].copied()
+        hold = self._hold(hold_id)
+        if action not in CATALOG.actions:
+            raise Refused("invalid_request")
         if hold.is_over(now):
             raise Refused("hold_closed")
         _require_in_plan(hold.plan, model)
@@ -255,11 +265,12 @@ class Plain:
 
     def close_hold(self, now: datetime, hold_id: str) -> "Plain":
         """What was captured is spent, the rest goes back; into a lot that has run out since, it is gone at once."""
-        self.pass_time(now)
-        hold = self.holds[hold_id].copied()
-        now = max(now, self.at, hold.at)
+        hold = self._hold(hold_id)
         if hold.closed:
             raise Refused("hold_closed")
+        hold.ran_out = hold.is_over(now)
+        self.pass_time(now)
+        now = max(now, self.at, hold.at)
         parts = {part.number: part for part in hold.parts}
         gone = []
         for lot in self.lots:
@@ -288,11 +299,7 @@ class Plain:
 
     def refund(self, now: datetime, charge_id: str, credits: int | None) -> "Plain":
         """A charge given back, all of it or a part: to its hold while that is open, else to where it came from."""
-        charged = self.charged[charge_id]
-        if not charged.credits:
-            raise Refused("not_refundable")
-        if credits is not None and credits > charged.credits:
-            raise Refused("invalid_request")
+        charged = self._refundable(charge_id, credits)
         credits = credits or charged.credits
         back: list[Drawn] = []
         left = credits
@@ -302,7 +309,7 @@ class Plain:
         back = [each for each in back if each.credits]
         counts_from = charged.at
         if charged.hold:
-            hold = self.holds[charged.hold].copied()
+            hold = self._hold(charged.hold)
             if not hold.is_over(now):
                 for part in hold.parts:
                     part.left += sum(each.credits for each in back if each.number == part.number)
@@ -509,6 +516,23 @@ class Plain:
             self._write("revocation", at, -settled)
 
     # Bookkeeping
+
+    def _hold(self, hold_id: str) -> Aside:
+        if hold_id not in self.holds:
+            raise Refused("hold_not_found")
+        return self.holds[hold_id].copied()
+
+    def _refundable(self, charge_id: str, credits: int | None) -> Charged:
+        if charge_id.endswith("~refund"):
+            raise Refused("not_refundable")
+        if charge_id not in self.charged:
+            raise Refused("charge_not_found")
+        charged = self.charged[charge_id]
+        if not charged.credits:
+            raise Refused("not_refundable")
+        if credits is not None and credits > charged.credits:
+            raise Refused("invalid_request")
+        return charged
 
     def _more_aside(
         self,

@@ -16,7 +16,6 @@ from credits.domain.open import OPENED_KEY, open_account
 from credits.domain.release import release_key
 from credits.domain.subscribe import change_plan
 from credits.ledger.post import Patience, Receipt, client_key, post
-from credits.ledger.read import charge_place
 from credits.ledger.spend import capture_from, extend, refund_charge, set_aside, settle, spend
 from credits.ledger.store import AccountKey, BookKey, Ledger, MemberKey
 from tests.moves import CATALOG
@@ -216,9 +215,9 @@ class Refund(Request):
 
     @override
     def place(self, account_id: str, caller_key: str) -> tuple[str, str]:
-        where = charge_place(account_id, self.charge_id)
-        hold_id = where.book_id.partition("#hold#")[2]
-        return account_id, f"refund#{hold_id}#{where.key}" if hold_id else f"refund#{where.key}"
+        hold_id, captured, own = self.charge_id.rpartition("!")
+        key = client_key(own.replace("~", "#"))
+        return account_id, f"refund#{hold_id}#{key}" if captured else f"refund#{key}"
 
     @override
     def act(self, store: Ledger, told: Told) -> Receipt[Any]:

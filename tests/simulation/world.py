@@ -8,14 +8,14 @@ Nothing here reads a clock, sleeps or throws dice of its own: a seed plays the s
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from random import Random
 from typing import Any
 
-from credits.domain.entry import AnyEntry, EntryKind
+from credits.domain.entry import EntryKind
 from credits.domain.grant import GrantKind
 from credits.domain.hold import Hold, hold_book
 from credits.domain.instant import floor
@@ -30,14 +30,13 @@ from credits.ledger.store import (
     DUE_SHARDS,
     AccountKey,
     Cancelled,
-    HoldKey,
-    MemberKey,
     Span,
     StoreError,
     due_shard,
 )
 from credits.usage.fold import Day, fold
 from tests.moves import CATALOG
+from tests.simulation.books import differences, line
 from tests.simulation.model import Line, Plain, Refused
 from tests.simulation.requests import (
     Adjust,
@@ -419,17 +418,14 @@ class World:
             book = self._after(request, self._books.get(account_id), call)
         except Refused as refused:
             raise Broken(f"{where} was let through, and the rules say {refused.code}") from None
-        lines = [_line(entry) for entry in posting.entries]
+        lines = [line(entry) for entry in posting.entries]
         if lines != book.lines:
             raise Broken(f"{where} wrote {lines}, and the rules say {book.lines}")
         call.landed = call.landed or own
         self._books[account_id] = book
         self._past.setdefault(account_id, []).append(book)
         self._lines[account_id] += len(lines)
-        self._check_book(account_id)
-        for each in posting.books:
-            if isinstance(each, Hold):
-                self._check_hold(account_id, each.hold_id)
+        self._check(account_id, [each.hold_id for each in posting.books if isinstance(each, Hold)])
         if book.own and request:
             done = self._done[where] = Done(call, call.fingerprint if own else None, book.own)
             if isinstance(request, OpenHold | ExtendHold):
@@ -473,58 +469,10 @@ class World:
         """What the oracle makes of the call, from what it last saw. Raises Refused."""
         return self._after(call.request, call.seen if call.looked else self._books.get(call.account_id), call)
 
-    def _check_book(self, account_id: str) -> None:
-        """The account's item says what the oracle's book says."""
-        (account,) = self.truth.read(AccountKey(account_id))
-        book = self._books[account_id]
-        has = {
-            "plan": (account.plan, account.seats),
-            "pending": account.pending and (account.pending.plan, account.pending.seats, account.pending.at),
-            "figures": (account.remaining, account.total, account.used),
-            "period": (account.anchor, account.period_number, account.period.end),
-            "grants": [
-                (each.kind.value, each.credits, each.remaining, each.held, each.expires_at) for each in account.grants
-            ],
-            "owed": account.owed,
-            "meters": (account.knowledge_words, account.workflows),
-            "at": account.at,
-            "seq": account.seq,
-        }
-        should = {
-            "plan": (book.plan, book.seats),
-            "pending": book.pending,
-            "figures": (book.remaining, book.total, book.used),
-            "period": (book.anchor, book.number, book.ends),
-            "grants": [(lot.kind, lot.given, lot.left, lot.held, lot.until) for lot in book.lots],
-            "owed": book.owed,
-            "meters": (book.words, book.workflows),
-            "at": book.at,
-            "seq": book.entries,
-        }
-        if wrong := {name: (has[name], should[name]) for name in has if has[name] != should[name]}:
+    def _check(self, account_id: str, hold_ids: Iterable[str]) -> None:
+        """The items of the account, its members and these holds say what the oracle's book says."""
+        if wrong := differences(self.truth, account_id, self._books[account_id], hold_ids):
             raise Broken(f"the account {account_id} has, and should have: {wrong}")
-        for name, person in book.people.items():
-            (member,) = self.truth.read(MemberKey(account_id, name))
-            counts = (member.credit_cap, member.used, member.counted_from, member.removed)
-            if counts != (person.cap, person.used, person.counted_from, person.removed):
-                raise Broken(f"the member {name} of {account_id} is {counts}, and should be {person}")
-
-    def _check_hold(self, account_id: str, hold_id: str) -> None:
-        """The hold's item says what the oracle's says."""
-        (hold,) = self.truth.read(HoldKey(account_id, hold_id))
-        aside = self._books[account_id].holds[hold_id]
-        has = (hold.open, hold.credits, hold.captured, hold.remaining, hold.expires_at, hold.at, hold.seq)
-        should = (
-            not aside.closed,
-            aside.credits,
-            aside.captured,
-            aside.left,
-            aside.until,
-            aside.at,
-            aside.lines,
-        )
-        if has != should:
-            raise Broken(f"the hold {hold_id} of {account_id} has {has}, and should have {should}")
 
     # What callers hear
 
@@ -538,7 +486,7 @@ class World:
             raise Broken(f"{where} was told that it acted, and it did not")
         elif done.fingerprint != call.fingerprint:
             raise Broken(f"{where} was given the receipt of another request")
-        elif tuple(_line(entry) for entry in receipt.entries) != done.lines:
+        elif tuple(line(entry) for entry in receipt.entries) != done.lines:
             raise Broken(f"{where} was told {receipt.entries}, and did {done.lines}")
         elif done.call is call if receipt.replayed else receipt.entries[0].hash not in call.sent:
             raise Broken(f"{where} was told replayed={receipt.replayed}")
@@ -657,7 +605,7 @@ class World:
         if answer and self._lines[account_id] == before:
             written = sorted((line[:3], line) for book in self._past.get(account_id, ()) for line in book.lines)
             newest = [line for _, line in reversed(written[-10:])]
-            if [_line(entry) for entry in answer[0].items] != newest:
+            if [line(entry) for entry in answer[0].items] != newest:
                 raise Broken(f"the history of {account_id} is not what was written")
 
     # Everything
@@ -665,9 +613,7 @@ class World:
     def check_all(self) -> None:
         """Every book against the oracle, every chain by the audit, and usage folded from the entries."""
         for account_id in self._books:
-            self._check_book(account_id)
-            for hold_id in self._books[account_id].holds:
-                self._check_hold(account_id, hold_id)
+            self._check(account_id, self._books[account_id].holds)
             verdict = audit(self.truth, account_id)
             if not verdict.ok or verdict.entries != self._lines[account_id]:
                 raise Broken(f"the audit of {account_id} says {verdict}")
@@ -695,9 +641,3 @@ class World:
         for account_id in sorted(self._books):
             (account,) = self.truth.read(AccountKey(account_id))
             yield account
-
-
-def _line(entry: AnyEntry) -> Line:
-    alert = entry.alert and entry.alert.value
-    hold_id = entry.hold_id or "" if entry.book_id != entry.account_id else ""
-    return Line(entry.at, entry.seq, hold_id, entry.kind.value, entry.credits, entry.remaining, entry.total, alert)
