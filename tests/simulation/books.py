@@ -27,7 +27,8 @@ def differences(store: Store, account_id: str, book: Plain, hold_ids: Iterable[s
         "figures": (account.remaining, account.total, account.used),
         "period": (account.anchor, account.period_number, account.period.end),
         "grants": [
-            (each.kind.value, each.credits, each.remaining, each.held, each.expires_at) for each in account.grants
+            (each.kind.value, each.credits, each.remaining, each.held, each.frozen, each.recalled, each.expires_at)
+            for each in account.grants
         ],
         "owed": account.owed,
         "meters": (account.knowledge_words, account.workflows),
@@ -39,7 +40,7 @@ def differences(store: Store, account_id: str, book: Plain, hold_ids: Iterable[s
         "pending": book.pending,
         "figures": (book.remaining, book.total, book.used),
         "period": (book.anchor, book.number, book.ends),
-        "grants": [(lot.kind, lot.given, lot.left, lot.held, lot.until) for lot in book.lots],
+        "grants": [(lot.kind, lot.given, lot.left, lot.held, lot.frozen, lot.recalled, lot.until) for lot in book.lots],
         "owed": book.owed,
         "meters": (book.words, book.workflows),
         "at": book.at,

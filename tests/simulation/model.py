@@ -43,8 +43,8 @@ class Line(NamedTuple):
 
 @dataclass(slots=True)
 class Lot:
-    """Credits that came together, or a hold's part of such: `left` can be spent, `held` is in holds. `number` tells how
-    old it is."""
+    """Credits that came together, or a hold's part of such: `left` can be spent, `held` is in holds, `frozen` waits for
+    a dispute. `number` tells how old it is. Of what is held, `recalled` goes when it comes back."""
 
     number: int
     kind: str
@@ -52,6 +52,8 @@ class Lot:
     left: int
     until: datetime | None
     held: int = 0
+    frozen: int = 0
+    recalled: int = 0
 
 
 class Drawn(NamedTuple):
@@ -141,6 +143,7 @@ class Plain:
         self.holds: dict[str, Aside] = {}
         self.people: dict[str, Person] = {}
         self.charged: dict[str, Charged] = {}
+        self.packs: dict[str, int] = {}
         self.entries = 0
         self.free_month_given = -1
         self.told_low = False
@@ -165,6 +168,7 @@ class Plain:
         book.holds = dict(self.holds)
         book.people = dict(self.people)
         book.charged = dict(self.charged)
+        book.packs = dict(self.packs)
         book.lines = []
         book._own = []
         book._last = None
@@ -186,7 +190,7 @@ class Plain:
 
     @property
     def total(self) -> int:
-        return self.remaining + self.held + self.used
+        return self.remaining + self.held + sum(lot.frozen for lot in self.lots) + self.used
 
     @property
     def ends(self) -> datetime:
@@ -273,12 +277,16 @@ class Plain:
         now = max(now, self.at, hold.at)
         parts = {part.number: part for part in hold.parts}
         gone = []
+        called = []
         for lot in self.lots:
             if part := parts.get(lot.number):
                 lot.held -= part.given
                 lot.left += part.left
                 if part.left and lot.until and lot.until <= now:
                     gone.append((lot, part.left))
+                if back := min(lot.recalled, part.left):
+                    called.append((lot, back))
+                lot.recalled = min(lot.recalled - back, lot.held)
         rest = hold.left
         self.used += hold.captured
         person = self._person(hold.member)
@@ -287,11 +295,12 @@ class Plain:
             self._count(hold.member, -back)
         self._drop_empty()
         self._own_line("release", now, rest)
-        if gone:
-            for lot, credits in gone:
-                lot.left -= credits
-            self._drop_empty()
-            self._own_line("expiry", now, -sum(credits for _, credits in gone))
+        for kind, lost in (("expiry", gone), ("revocation", called)):
+            if lost:
+                for lot, credits in lost:
+                    lot.left -= credits
+                self._drop_empty()
+                self._own_line(kind, now, -sum(credits for _, credits in lost))
         hold.parts = []
         hold.closed = True
         self._hold_line("release", now, hold_id, hold, -rest)
@@ -412,6 +421,68 @@ class Plain:
         self._require_room()
         self._add(kind, credits, until)
         self._own_line(kind, now, credits)
+        return self._finished()
+
+    def buy(self, now: datetime, pack: str, credits: int) -> "Plain":
+        """A pack, for ever; where there is no room, in with the pack that was bought last."""
+        self.pass_time(now)
+        bought = [lot for lot in self.lots if lot.kind == "pack"]
+        if bought and not self._has_room():
+            bought[-1].given += credits
+            bought[-1].left += credits
+            self.packs[pack] = bought[-1].number
+        else:
+            self.packs[pack] = self._add("pack", credits, None).number
+        self._own_line("pack", now, credits)
+        return self._finished()
+
+    def pay_back(self, now: datetime, pack: str, credits: int) -> "Plain":
+        """Money of a pack goes back, and its credits as far as they are there; those in holds when they come back."""
+        self.pass_time(now)
+        taken = 0
+        if lot := self._lot(pack):
+            taken = min(credits, lot.left)
+            frozen = min(credits - taken, lot.frozen)
+            lot.left -= taken
+            lot.frozen -= frozen
+            lot.recalled = min(lot.recalled + credits - taken - frozen, lot.held)
+        self._drop_empty()
+        self._own_line("revocation", now, -taken)
+        return self._finished()
+
+    def bring_back(self, now: datetime, pack: str, credits: int, missing: int) -> "Plain":
+        """The money did not go back after all."""
+        self.pass_time(now)
+        lot = self._lot(pack)
+        if lot:
+            lot.recalled = max(lot.recalled - missing, 0)
+        if credits and lot:
+            lot.given += credits
+            lot.left += credits
+        elif credits:
+            self._add("pack", credits, None)
+        self._own_line("pack" if credits else "confirmation", now, credits)
+        return self._finished()
+
+    def dispute(self, now: datetime, pack: str, credits: int) -> "Plain":
+        """Somebody's bank asks for the money: what is there is frozen."""
+        return self._freeze(now, pack, credits, 1)
+
+    def win(self, now: datetime, pack: str, credits: int) -> "Plain":
+        """It does not get it."""
+        return self._freeze(now, pack, credits, -1)
+
+    def lose(self, now: datetime, pack: str, credits: int, missing: int) -> "Plain":
+        """It does: what was frozen goes, and of what was missing then whatever has come back."""
+        self.pass_time(now)
+        taken = 0
+        if lot := self._lot(pack):
+            lot.frozen -= min(credits, lot.frozen)
+            taken = min(missing, lot.left)
+            lot.left -= taken
+            lot.recalled = min(lot.recalled + missing - taken, lot.held)
+        self._drop_empty()
+        self._own_line("revocation", now, -taken)
         return self._finished()
 
     def change_plan(self, now: datetime, plan: str, seats: int) -> "Plain":
@@ -566,6 +637,19 @@ class Plain:
         self._hold_line(kind, now, hold_id, hold, credits)
         return self._finished()
 
+    def _lot(self, pack: str) -> Lot | None:
+        return next((lot for lot in self.lots if lot.number == self.packs[pack]), None)
+
+    def _freeze(self, now: datetime, pack: str, credits: int, sign: int) -> "Plain":
+        self.pass_time(now)
+        moved = 0
+        if lot := self._lot(pack):
+            moved = sign * min(credits, lot.left if sign > 0 else lot.frozen)
+            lot.left -= moved
+            lot.frozen += moved
+        self._own_line("freeze" if sign > 0 else "thaw", now, -moved)
+        return self._finished()
+
     def _require(self, credits: int) -> None:
         if credits > self.remaining:
             raise Refused("insufficient_credits" if self.remaining else "credits_exhausted")
@@ -594,7 +678,7 @@ class Plain:
             self.lots.sort(key=lambda lot: lot.number)
         else:
             lot.left += credits
-            lot.given = max(lot.given, lot.left + lot.held)
+            lot.given = max(lot.given, lot.left + lot.held + lot.frozen)
 
     def _person(self, member: str | None) -> Person | None:
         """The member in the current period; None for somebody who is none."""
@@ -628,7 +712,7 @@ class Plain:
         return tuple(drawn)
 
     def _drop_empty(self) -> None:
-        self.lots = [lot for lot in self.lots if lot.left or lot.held]
+        self.lots = [lot for lot in self.lots if lot.left or lot.held or lot.frozen]
 
     def _prorate(self, now: datetime, added: int) -> int:
         """The share of `added` credits a month for what is left of the period, rounded up, as a lot of the period."""
@@ -682,7 +766,7 @@ def _require_in_plan(plan: str, model: str | None) -> None:
 
 
 def _copies(lots: Sequence[Lot]) -> list[Lot]:
-    return [Lot(lot.number, lot.kind, lot.given, lot.left, lot.until, lot.held) for lot in lots]
+    return [replace(lot) for lot in lots]
 
 
 def _boundary(anchor: datetime, months: int) -> datetime:

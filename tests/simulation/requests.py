@@ -13,11 +13,13 @@ from credits.domain.grant import GrantKind
 from credits.domain.hold import hold_book
 from credits.domain.meter import Meter, change_meter, set_meter
 from credits.domain.open import OPENED_KEY, open_account
+from credits.domain.pack import bring_back, freeze, give_pack, lose, take_back, thaw
 from credits.domain.release import release_key
 from credits.domain.subscribe import change_plan
 from credits.ledger.post import Patience, Receipt, client_key, post
+from credits.ledger.read import answering
 from credits.ledger.spend import capture_from, extend, refund_charge, set_aside, settle, spend
-from credits.ledger.store import AccountKey, BookKey, Ledger, MemberKey
+from credits.ledger.store import AccountKey, BookKey, EntryKey, Ledger, MemberKey
 from tests.moves import CATALOG
 from tests.simulation.model import Plain
 
@@ -347,3 +349,118 @@ class ChangePlan(Request):
     @override
     def plainly(self, book: Plain, now: datetime, caller_key: str) -> Plain:
         return book.change_plan(now, self.plan, self.seats)
+
+
+@dataclass(frozen=True, slots=True)
+class Buy(Request):
+    """A pack, paid for: Stripe tells of the payment, and the caller's key is its name."""
+
+    has_a_body = False
+
+    pack: str
+
+    @override
+    def place(self, account_id: str, caller_key: str) -> tuple[str, str]:
+        return account_id, f"pack#{caller_key}"
+
+    @override
+    def act(self, store: Ledger, told: Told) -> Receipt[Any]:
+        key = f"pack#{told.caller_key}"
+        return told.post(store, key, partial(give_pack, key=key, pack=CATALOG.packs[self.pack]))
+
+    @override
+    def plainly(self, book: Plain, now: datetime, caller_key: str) -> Plain:
+        return book.buy(now, caller_key, CATALOG.packs[self.pack].credits)
+
+
+@dataclass(frozen=True, slots=True)
+class PackStep(Request):
+    """What becomes of a pack when its money goes back, or is fought over. `payment` is the name of its payment."""
+
+    has_a_body = False
+
+    payment: str
+    credits: int
+
+    @override
+    def place(self, account_id: str, caller_key: str) -> tuple[str, str]:
+        return account_id, f"{type(self).__name__}#{caller_key}"
+
+    def step(self, store: Ledger, told: Told, rule: Any, **facts: int) -> Receipt[Any]:
+        """One step, on the grant that the pack was given as."""
+        _, key = self.place(told.account_id, told.caller_key)
+        (given,) = answering(store.read)(EntryKey(told.account_id, f"pack#{self.payment}"))
+        assert given
+        grant_id = given.draws[0].grant_id
+        return told.post(
+            store, key, partial(rule, key=key, grant_id=grant_id, credits=self.credits, reason="simulated", **facts)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PayBack(PackStep):
+    """Money of a pack paid back."""
+
+    @override
+    def act(self, store: Ledger, told: Told) -> Receipt[Any]:
+        return self.step(store, told, take_back)
+
+    @override
+    def plainly(self, book: Plain, now: datetime, caller_key: str) -> Plain:
+        return book.pay_back(now, self.payment, self.credits)
+
+
+@dataclass(frozen=True, slots=True)
+class PayBackFails(PackStep):
+    """Money that did not go back after all; so many credits of it were missing."""
+
+    missing: int
+
+    @override
+    def act(self, store: Ledger, told: Told) -> Receipt[Any]:
+        return self.step(store, told, bring_back, missing=self.missing)
+
+    @override
+    def plainly(self, book: Plain, now: datetime, caller_key: str) -> Plain:
+        return book.bring_back(now, self.payment, self.credits, self.missing)
+
+
+@dataclass(frozen=True, slots=True)
+class Dispute(PackStep):
+    """A payment fought over."""
+
+    @override
+    def act(self, store: Ledger, told: Told) -> Receipt[Any]:
+        return self.step(store, told, freeze)
+
+    @override
+    def plainly(self, book: Plain, now: datetime, caller_key: str) -> Plain:
+        return book.dispute(now, self.payment, self.credits)
+
+
+@dataclass(frozen=True, slots=True)
+class WinDispute(PackStep):
+    """A payment that stays."""
+
+    @override
+    def act(self, store: Ledger, told: Told) -> Receipt[Any]:
+        return self.step(store, told, thaw)
+
+    @override
+    def plainly(self, book: Plain, now: datetime, caller_key: str) -> Plain:
+        return book.win(now, self.payment, self.credits)
+
+
+@dataclass(frozen=True, slots=True)
+class LoseDispute(PackStep):
+    """A payment that goes; so many credits were missing when the dispute began."""
+
+    missing: int
+
+    @override
+    def act(self, store: Ledger, told: Told) -> Receipt[Any]:
+        return self.step(store, told, lose, missing=self.missing)
+
+    @override
+    def plainly(self, book: Plain, now: datetime, caller_key: str) -> Plain:
+        return book.lose(now, self.payment, self.credits, self.missing)

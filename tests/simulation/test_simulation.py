@@ -50,7 +50,8 @@ def test_a_year_of_a_hundred_accounts_under_every_fault_is_right_to_the_credit()
         assert world.counts[outcome] > 50, outcome
     for request in ("OpenHold", "Capture", "CloseHold", "Refund", "Adjust", "Appoint", "SetWords", "MoveWorkflows"):
         assert world.counts[request] > 50, request
-    assert world.counts["ExtendHold"] > 20
+    for request in ("Buy", "PayBack", "PayBackFails", "Dispute", "WinDispute", "LoseDispute", "ExtendHold"):
+        assert world.counts[request] > 20, request
     assert world.counts["Remove"] > 20
 
 

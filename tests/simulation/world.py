@@ -41,20 +41,26 @@ from tests.simulation.model import Line, Plain, Refused
 from tests.simulation.requests import (
     Adjust,
     Appoint,
+    Buy,
     Capture,
     ChangePlan,
     Charge,
     CloseHold,
+    Dispute,
     ExtendHold,
     Give,
+    LoseDispute,
     MoveWorkflows,
     Open,
     OpenHold,
+    PayBack,
+    PayBackFails,
     Refund,
     Remove,
     Request,
     SetWords,
     Told,
+    WinDispute,
 )
 from tests.simulation.unreliable import Crash, Odds, Unreliable
 
@@ -264,10 +270,13 @@ class World:
             (2, lambda: MoveWorkflows(self._dice.choice((-3, -1, 1, 1, 2, 9)))),
             (3, lambda: Appoint(self._dice.choice(MEMBERS), self._dice.choice((None, 0, 30, 400)))),
             (1, lambda: Remove(self._dice.choice(MEMBERS))),
+            (3, lambda: Buy(self._dice.choice(("small", "small", "medium")))),
             (50, self._use),
         ]
         if book:
             wishes += [(7, lambda: self._nearly_all(book)), (13, lambda: self._hold(book))]
+            if book.packs:
+                wishes.append((4, lambda: self._pack_step(book)))
             if book.charged:
                 wishes.append((8, lambda: self._refund(book, list(book.charged))))
         (wish,) = self._dice.choices([wish for _, wish in wishes], [weight for weight, _ in wishes])
@@ -290,13 +299,28 @@ class World:
         return self._charge((("message", min(max(count, 1), 10_000), None),))
 
     def _hold(self, book: Plain) -> Request:
-        most = self._dice.choice((5, 20, 75, book.remaining, book.remaining + 1))
+        most = self._dice.choice((5, 20, 75, book.remaining, book.remaining, book.remaining + 1))
         seconds = self._dice.choice((None, 60, 20_000, 86_400, 86_400, 86_401))
         return OpenHold(max(most, 1), seconds, self._member())
 
     def _refund(self, book: Plain, charges: Sequence[str]) -> Request:
         charge_id = self._dice.choice(charges)
         return Refund(charge_id, self._dice.choice((None, None, 1, 3, book.charged[charge_id].credits + 1)))
+
+    def _pack_step(self, book: Plain) -> Request:
+        """Of a pack that a hold has some of, where there is one; or else of one that was bought lately, mostly, since
+        the others are spent."""
+        held = {lot.number for lot in book.lots if lot.held}
+        payments = list(book.packs)
+        lately = [payment for payment in payments if book.packs[payment] in held] or payments[-2:]
+        payment = self._dice.choice(lately if self._dice.random() < 0.8 else payments)
+        credits, missing = self._dice.choice((1, 50, 133, 400)), self._dice.choice((0, 0, 30, 200))
+        throw = self._dice.randrange(6)
+        if throw == 0:
+            return PayBackFails(payment, self._dice.choice((0, 20, credits)), missing)
+        if throw == 1:
+            return LoseDispute(payment, credits, missing)
+        return self._dice.choice((PayBack, PayBack, Dispute, WinDispute))(payment, credits)
 
     def _wish_of_a_hold(self, account_id: str, hold_id: str) -> Request:
         throw = self._dice.random()
@@ -305,6 +329,8 @@ class World:
         if throw < 0.25:
             return ExtendHold(hold_id, self._dice.choice((0, 5, 60)), self._dice.choice((None, 3_600, 80_000, 86_401)))
         book = self._books[account_id]
+        if throw < 0.35 and any(lot.held and lot.kind == "pack" for lot in book.lots):
+            return self._pack_step(book)
         if throw < 0.40 and (mine := [name for name in book.charged if name.startswith(f"{hold_id}!")]):
             return self._refund(book, mine)
         model = self._dice.choice((None, None, "gpt-5.1", "claude-opus"))
