@@ -126,6 +126,7 @@ def holds(
     for account_id in ("acme", "globex"):
         told[f"audit of {account_id}"] = asked("usage.audit_account", account_id)
     told["accounts.delete_member"] = asked("accounts.delete_member")
+    _, told["page of a team with members"] = opened_page(deployment)
 
     store = DynamoStore(deployment.tables)
     before = clock.now() - timedelta(hours=2)
@@ -423,14 +424,25 @@ def test_the_stream_is_counted_and_reported(usage: dict[str, Any]) -> None:
     assert usage["usage.download_entries"].text.count("\r\n") == 5
 
 
+def opened_page(deployment: Deployment) -> tuple[Answer, Answer]:
+    """A link to the Usage page, and the page."""
+    link = deployment.send("usage.create_usage_session")
+    # Of one conversation, so that every index is read.
+    chosen = {"session": session_of(link), "conversation": "chat-1"}
+    shown = deployment.send("usage_page.show_usage", rawQueryString=urlencode(chosen), queryStringParameters=chosen)
+    return link, shown
+
+
+def session_of(link: Answer) -> str:
+    url: str = link.body["url"]
+    return parse_qs(urlsplit(url).query)["session"][0]
+
+
 @pytest.fixture(scope="session")
 def page(story: dict[str, Answer], deployment: Deployment) -> dict[str, Answer]:  # noqa: ARG001 - it comes after
     """A link to the Usage page, what it opens, the first file that this refers to, and the badge with its balance."""
-    link = deployment.send("usage.create_usage_session")
-    session = parse_qs(urlsplit(link.body["url"]).query)["session"][0]
-    # Of one conversation, so that every index is read.
-    chosen = {"session": session, "conversation": "chat-1"}
-    shown = deployment.send("usage_page.show_usage", rawQueryString=urlencode(chosen), queryStringParameters=chosen)
+    link, shown = opened_page(deployment)
+    session = session_of(link)
     history = deployment.send(
         "usage_page.download_history", rawQueryString=f"session={session}", queryStringParameters={"session": session}
     )
