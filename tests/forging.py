@@ -76,6 +76,13 @@ def _inside(record: Record, path: str) -> tuple[Any, str]:
 
 FORGERIES = [
     Forgery(
+        "an account that began with something used",
+        "opened",
+        more(after__used=9, total=9),
+        "the first entry is not the opening of an account that has done nothing",
+        "line 1 is not the opening of an account that has done nothing",
+    ),
+    Forgery(
         "a member's count, at a hold",
         "c#run-1",
         put(member_used=999),

@@ -43,6 +43,7 @@ CHARGES = ("charge", "capture")
 GIVES = ("allocation", "proration", "carryover", "pack", "promotion", "adjustment")
 OF_THE_PLAN = ("allocation", "proration", "carryover")
 RECALLS = ("revocation", "release", "pack", "confirmation")
+BEGINS_WITHOUT = ("used", "owed", "knowledge_words", "workflows", "members", "top_up_below")
 BEGINS = ("allocation", "period", "plan_change", "standing")
 
 
@@ -296,6 +297,8 @@ class Verifier:
         if entry["total"] != total:
             raise Wrong(f"tells a total of {entry['total']}, its grants and what was used come to {total}")
         if not before:
+            if kind != "opened" or any(after.get(name) for name in BEGINS_WITHOUT):
+                raise Wrong("is not the opening of an account that has done nothing")
             return
         same = period(before) == period(after)
         if not same and kind not in BEGINS:

@@ -331,6 +331,25 @@ def test_an_open_hold_whose_item_is_gone_or_not_listed_is_found(told: MemoryStor
     assert audit(told, "acme").problems == (Problem(0, None, "the open hold's item is not there", hold_id="run-4"),)
 
 
+def test_a_hold_that_the_list_of_open_ones_does_not_have_yet_is_no_problem() -> None:
+    class Lagging(MemoryStore):
+        """Its list of open holds is behind, the first time it is asked."""
+
+        behind = True
+
+        def open_holds(self, *asked: Any, **options: Any) -> Sequence[Any]:
+            if self.behind:
+                self.behind = False
+                return []
+            return super().open_holds(*asked, **options)
+
+    ledger = whole_story(Lagging())
+    ledger.behind = True
+
+    assert audit(ledger, "acme") == Audit(91, ())
+    assert not ledger.behind
+
+
 def test_what_is_held_for_no_hold_is_found(told: MemoryStore) -> None:
     (account,) = told.read(AccountKey("acme"))
     assert account

@@ -123,6 +123,8 @@ def _check_account(before: Account | None, entry: AnyEntry, account: Account) ->
         yield f"total is {entry.total}, the account's is {account.total}"
     yield from _check_grants(before.grants if before else (), entry)
     if before is None:
+        if entry.kind is not EntryKind.OPENED or any(getattr(account, name) for name in ("used", "owed", *ONLY)):
+            yield "the first entry is not the opening of an account that has done nothing"
         return
     for name, kind in ONLY.items():
         if entry.kind is not kind and getattr(account, name) != getattr(before, name):
@@ -131,7 +133,7 @@ def _check_account(before: Account | None, entry: AnyEntry, account: Account) ->
         yield f"an entry of the kind {entry.kind} moves the account into another period"
     if account.used not in _used(before, entry):
         yield f"used is {account.used}, and was {before.used} before {entry.credits} credits"
-    if account.owed not in _owed(before, entry):
+    if not _owed_is_right(before, entry, account.owed):
         yield f"owed is {account.owed}, and was {before.owed} before {entry.credits} credits"
 
 
@@ -150,15 +152,14 @@ def _used(before: Account, entry: AnyEntry) -> Sequence[int]:
     return [before.used]
 
 
-def _owed(before: Account, entry: AnyEntry) -> Sequence[int]:
-    """What may be owed after the entry: what was missing comes on top, where it was not forgiven; what is taken may
-    settle it."""
+def _owed_is_right(before: Account, entry: AnyEntry, owed: int) -> bool:
+    """What was missing comes on top of what is owed, where it was not forgiven; what is taken may settle it."""
     match entry.kind:
         case EntryKind.ADJUSTMENT:
-            return [before.owed + entry.shortfall]
+            return owed == before.owed + entry.shortfall
         case EntryKind.REVOCATION:
-            return [before.owed + entry.credits, *range(before.owed, before.owed + entry.shortfall + 1)]
-    return [before.owed]
+            return owed == before.owed + entry.credits or before.owed <= owed <= before.owed + entry.shortfall
+    return owed == before.owed
 
 
 def _check_hold(before: Hold | None, entry: AnyEntry, hold: Hold) -> Iterator[str]:

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from credits.domain.account import Account
 from credits.domain.entry import AnyEntry
-from credits.domain.hold import HOLD_MARK, Hold
+from credits.domain.hold import HOLD_MARK, Hold, hold_book
 from credits.domain.member import Member
 from credits.errors import AccountNotFound
 from credits.ledger.read import MILLISECOND, answering
@@ -74,8 +74,7 @@ def _audited(store: Ledger, account_id: str) -> Iterator[tuple[int, Sequence[Pro
         problems = [problem for entry in entries for problem in trail.see(entry, found)]
         yield trail.entries, problems
     halves = {key: _looked_for(store, account_id, key, at) for key, at in trail.missing()}
-    unlisted = {hold_id: store.read(HoldKey(account_id, hold_id))[0] for hold_id in trail.unlisted()}
-    yield trail.entries, [*trail.end(members, halves, unlisted)]
+    yield trail.entries, [*trail.end(members, halves, _unlisted(store, account_id, trail.unlisted()))]
     if trail.newest > account.seq and _item(store, account_id).seq < trail.newest:
         problem = f"entry {trail.newest} is in the ledger and not in the account"
         yield trail.entries, [Problem(trail.newest, None, problem)]
@@ -114,6 +113,18 @@ def _open_holds(store: Ledger, account_id: str) -> dict[str, Hold]:
         found |= {hold.book_id: hold for hold in store.read(*keys) if hold}
         beyond = rows[-1]
     return found
+
+
+def _unlisted(store: Ledger, account_id: str, hold_ids: Sequence[str]) -> dict[str, Hold | None]:
+    """The items of these holds, but for those that the list of open ones has after all: it may lag."""
+    for look in range(LOOKS_AGAIN if hold_ids else 0):
+        if look:
+            time.sleep(LAG_SECONDS)
+        listed = _open_holds(store, account_id)
+        hold_ids = [hold_id for hold_id in hold_ids if hold_book(account_id, hold_id) not in listed]
+        if not hold_ids:
+            break
+    return {hold_id: store.read(HoldKey(account_id, hold_id))[0] for hold_id in hold_ids}
 
 
 def _members(store: Ledger, account_id: str) -> Iterator[Member]:
