@@ -6,7 +6,6 @@ from playwright.sync_api import Page, expect
 
 from local.seed import usage_page
 from tests.e2e.launch import Launched
-from tests.e2e.site import product
 from tests.e2e.visitor import Visitor, screenshot, violations
 
 PAGE = """<!doctype html>
@@ -39,51 +38,48 @@ def refreshed(page: Page) -> None:
 def test_it_shows_what_is_left_on_another_site_in_the_words_of_its_page(stack: Launched, visitor: Visitor) -> None:
     opened(stack, "badge-a")
     visitor.may_visit(stack.client.url)
-    with product(PAGE.format(api=stack.client.url, session=session_of(stack, "badge-a"))) as url:
-        page = visitor.page(url)
-        meter = page.get_by_role("meter", name="Credits")
+    page = visitor.product(PAGE.format(api=stack.client.url, session=session_of(stack, "badge-a")))
+    meter = page.get_by_role("meter", name="Credits")
 
-        expect(meter).to_contain_text("300 / 300 credits")
-        spend(stack, "badge-a", 290)
-        refreshed(page)
-        expect(meter).to_contain_text("10 / 300 credits")
-        expect(meter).to_contain_text("Low")
-        assert violations(page) == []
+    expect(meter).to_contain_text("300 / 300 credits")
+    spend(stack, "badge-a", 290)
+    refreshed(page)
+    expect(meter).to_contain_text("10 / 300 credits")
+    expect(meter).to_contain_text("Low")
+    assert violations(page) == []
 
-        spend(stack, "badge-a", 10)
-        refreshed(page)
-        expect(meter).to_contain_text("0 / 300 credits")
-        expect(meter).to_contain_text("Resets")
-        assert meter.get_attribute("aria-valuenow") == "0"
-        assert meter.get_attribute("aria-valuemax") == "300"
-        assert violations(page) == []
-        screenshot(page, "badge-exhausted")
+    spend(stack, "badge-a", 10)
+    refreshed(page)
+    expect(meter).to_contain_text("0 / 300 credits")
+    expect(meter).to_contain_text("Resets")
+    assert meter.get_attribute("aria-valuenow") == "0"
+    assert meter.get_attribute("aria-valuemax") == "300"
+    assert violations(page) == []
+    screenshot(page, "badge-exhausted")
 
 
 def test_it_tells_its_page_the_balance_and_when_its_session_is_over(stack: Launched, visitor: Visitor) -> None:
     opened(stack, "badge-b")
     visitor.may_visit(stack.client.url)
-    with product(PAGE.format(api=stack.client.url, session="over")) as url:
-        page = visitor.page(url)
-        told = """(session) => new Promise((tell) => {
-            const badge = document.querySelector('infuseos-credits');
-            badge.addEventListener('infuseos-credits', ({ detail }) => tell(detail));
-            badge.addEventListener('infuseos-credits-expired', () => tell('expired'));
-            badge.setAttribute('session', session);
-        })"""
+    page = visitor.product(PAGE.format(api=stack.client.url, session="over"))
+    told = """(session) => new Promise((tell) => {
+        const badge = document.querySelector('infuseos-credits');
+        badge.addEventListener('infuseos-credits', ({ detail }) => tell(detail));
+        badge.addEventListener('infuseos-credits-expired', () => tell('expired'));
+        badge.setAttribute('session', session);
+    })"""
 
-        assert page.evaluate(told, "nonsense") == "expired"
-        balance = page.evaluate(told, session_of(stack, "badge-b"))
+    assert page.evaluate(told, "nonsense") == "expired"
+    balance = page.evaluate(told, session_of(stack, "badge-b"))
 
-        del balance["resets_at"]
-        assert balance == {"remaining": 300, "total": 300, "state": "ok"}
-        expect(page.get_by_role("meter", name="Credits")).to_contain_text("300 / 300 credits")
+    del balance["resets_at"]
+    assert balance == {"remaining": 300, "total": 300, "state": "ok"}
+    expect(page.get_by_role("meter", name="Credits")).to_contain_text("300 / 300 credits")
 
 
 def test_without_a_session_it_shows_nothing(stack: Launched, visitor: Visitor) -> None:
     visitor.may_visit(stack.client.url)
-    with product(PAGE.format(api=stack.client.url, session="")) as url:
-        page = visitor.page(url)
+    page = visitor.product(PAGE.format(api=stack.client.url, session=""))
 
-        page.evaluate("customElements.whenDefined('infuseos-credits').then(() => true)")
-        expect(page.get_by_role("meter")).to_have_count(0)
+    page.evaluate("customElements.whenDefined('infuseos-credits').then(() => true)")
+    expect(page.get_by_role("meter")).to_have_count(0)

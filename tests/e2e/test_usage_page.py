@@ -2,7 +2,6 @@
 
 from local.seed import usage_page
 from tests.e2e.launch import Launched
-from tests.e2e.site import product
 from tests.e2e.visitor import Visitor, violations
 
 
@@ -23,13 +22,12 @@ def test_a_link_that_was_changed_is_told_kindly(stack: Launched, visitor: Visito
 def test_no_other_site_can_embed_the_page(stack: Launched, visitor: Visitor) -> None:
     visitor.may_visit(stack.client.url)
     frame = f'<iframe src="{usage_page(stack.client, "pro")}" title="Usage"></iframe>'
-    with product(f"<!doctype html><title>Another site</title>{frame}") as url:
-        page = visitor.page(url)
-        page.wait_for_load_state("networkidle")
+    page = visitor.product(f"<!doctype html><title>Another site</title>{frame}")
+    page.wait_for_load_state("networkidle")
 
-        assert page.frame_locator("iframe").get_by_role("heading").count() == 0
-        assert any("frame-ancestors" in complaint for complaint in visitor.complaints)
-        visitor.complaints.clear()
+    assert page.frame_locator("iframe").get_by_role("heading").count() == 0
+    assert any("frame-ancestors" in complaint for complaint in visitor.complaints)
+    visitor.complaints.clear()
 
 
 def test_the_page_works_without_scripts(stack: Launched, visitor: Visitor) -> None:

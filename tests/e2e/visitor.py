@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect
 
 from local.browser import Unavailable, chromium
 from local.template import ROOT
+from tests.e2e.site import product
 
 SCREENSHOTS = ROOT / ".local" / "screenshots"
 """Kept to be looked at, and not committed."""
@@ -65,11 +66,17 @@ class Visitor:
         page.goto(url)
         return page
 
+    def product(self, html: str) -> Page:
+        """The page of another site, which stays up for as long as somebody has it open: a browser still asks for its
+        icon after the page has loaded."""
+        return self.page(self._closing.enter_context(product(html)))
+
     def may_visit(self, *origins: str) -> None:
         """Sites that the pages of this test lead to."""
         self._origins |= set(origins)
 
     def close(self) -> None:
+        """Leaves the pages, the last one first, and then takes down the sites they were of."""
         self._closing.close()
 
     def _heard(self, message: ConsoleMessage) -> None:
