@@ -12,7 +12,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Query
 
 from credits.access.caller import Scope
 from credits.domain.appoint import appoint, remove
-from credits.domain.give import adjust, give
+from credits.domain.give import give
 from credits.domain.grant import GrantKind
 from credits.domain.meter import Meter, change_meter, set_meter
 from credits.domain.open import OPENED_KEY, open_account
@@ -38,7 +38,6 @@ from credits.runtime.http import (
 )
 from credits.runtime.stage import Stage
 from credits.runtime.wire.account import Account, AccountPage, ChangePlan, OpenAccount
-from credits.runtime.wire.adjustment import Adjustment, AdjustmentRequest
 from credits.runtime.wire.grant import Grant, GrantRequest
 from credits.runtime.wire.member import Member, MemberPage, MemberRequest
 from credits.runtime.wire.meter import KnowledgeWordsRequest, WorkflowsRequest
@@ -161,21 +160,6 @@ def create_grant(account_id: AccountId, body: GrantRequest, idempotency_key: Ide
     )
     receipt = stage.post(key, account_id, rule, fingerprint=fingerprint("grants", body))
     return created(Grant.of(receipt.entries[0]), replayed=receipt.replayed)
-
-
-@app.post(
-    "/v1/accounts/<account_id>/adjustments",
-    summary="Adjust the balance",
-    description="Credits put right by an operator, up or down, with a reason and who asked. Below zero it is refused; "
-    "with `force`, what there is is taken, the entry says so, and the account owes the rest to its next plan grant.",
-    responses=answers(Adjustment, *MADE, refuses=CHANGES | {HTTPStatus.PAYMENT_REQUIRED}),
-)
-def create_adjustment(account_id: AccountId, body: AdjustmentRequest, idempotency_key: IdempotencyKey) -> Response[str]:
-    app.allow(Scope.ADMIN, account_id)
-    key = client_key(idempotency_key)
-    rule = partial(adjust, key=key, credits=body.credits, reason=body.reason, by=body.by, force=body.force)
-    receipt = stage.post(key, account_id, rule, fingerprint=fingerprint("adjustments", body))
-    return created(Adjustment.of(receipt.entries[0]), replayed=receipt.replayed)
 
 
 @app.put(

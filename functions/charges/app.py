@@ -1,4 +1,4 @@
-"""Charges: what actions would cost, and charging them."""
+"""Charges: what actions would cost, charging them, and putting right what went wrong."""
 
 from http import HTTPStatus
 
@@ -8,10 +8,11 @@ from credits.access.caller import Scope
 from credits.domain.hold import Hold
 from credits.domain.quote import quote
 from credits.ledger.read import account_now, charge_entry
-from credits.ledger.spend import refund_charge
+from credits.ledger.spend import put_right, refund_charge
 from credits.runtime import clock
 from credits.runtime.http import AccountId, Api, ChargeId, IdempotencyKey, answer, answers, created, fingerprint
 from credits.runtime.stage import Stage
+from credits.runtime.wire.adjustment import Adjustment, AdjustmentRequest
 from credits.runtime.wire.charge import Batch, BatchRequest, Charge, ChargeRequest
 from credits.runtime.wire.hold import Capture, ChargeOrCapture
 from credits.runtime.wire.quote import Quote, QuoteRequest
@@ -95,6 +96,30 @@ def create_refund(
         stage.ledger, stage.catalog, account_id, charge_id, body.credits, body.reason, now=now, fingerprint=mark
     )
     return created(Refund.of(receipt.entries[0]), replayed=receipt.replayed)
+
+
+@app.post(
+    "/v1/accounts/<account_id>/adjustments",
+    summary="Adjust the balance",
+    description="Credits put right by an operator, up or down, with a reason and who asked. Below zero it is refused; "
+    "with `force`, what there is is taken, the entry says so, and the account owes the rest to its next plan grant.",
+    responses=answers(Adjustment, *MADE, refuses=REFUSES),
+)
+def create_adjustment(account_id: AccountId, body: AdjustmentRequest, idempotency_key: IdempotencyKey) -> Response[str]:
+    app.allow(Scope.ADMIN, account_id)
+    receipt = put_right(
+        stage.ledger,
+        stage.catalog,
+        account_id,
+        idempotency_key,
+        body.credits,
+        reason=body.reason,
+        by=body.by,
+        force=body.force,
+        now=clock.now(),
+        fingerprint=fingerprint("adjustments", body),
+    )
+    return created(Adjustment.of(receipt.entries[0]), replayed=receipt.replayed)
 
 
 handler = app.serve

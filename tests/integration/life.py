@@ -431,9 +431,10 @@ class Life(RuleBasedStateMachine):
         sent = self.acting
         released = next((entry.hold_id for entry in posting.entries if entry.kind is EntryKind.RELEASE), None)
         if released and not (sent and sent.request == CloseHold(released)):
-            # The schedule settles it, or one who was refused without what it keeps.
+            # The schedule settles it, or one who was refused without what it keeps, or an operator who insists.
             assert released in self._over()
-            assert sent is None or self.refusal in (*WANT_OF_CREDITS, "hold_closed")
+            insists = sent is not None and isinstance(sent.request, Adjust) and sent.request.force
+            assert sent is None or insists or self.refusal in (*WANT_OF_CREDITS, "hold_closed")
             self.met[f"{type(sent.request).__name__ if sent else 'schedule'}: settles a hold"] += 1
             sent = Sent("", CloseHold(released), None)
         book = self._wished(sent) if sent else self._book_now()

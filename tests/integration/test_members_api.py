@@ -235,6 +235,25 @@ def test_an_adjustment_below_zero_is_refused_unless_it_is_forced_and_then_named_
     assert stack.call("GET", f"{path}/audit").body["problems"] == []
 
 
+def test_what_an_expired_hold_keeps_is_taken_before_an_adjustment_is_refused_or_owed(stack: Stack) -> None:
+    path = stack.opened()
+    stack.call("POST", f"{path}/holds", {"credits": 100, "expires_in": 60}, key="h1")
+
+    early = adjust(stack, path, -250)
+    stack.now += timedelta(seconds=60)
+    late = adjust(stack, path, -250, "a2")
+    stack.call("POST", f"{path}/holds", {"credits": 50, "expires_in": 60}, key="h2")
+    stack.now += timedelta(seconds=60)
+    forced = adjust(stack, path, -60, "a3", force=True)
+
+    assert (early.status, early.body["remaining"], early.body["held"]) == (402, 200, 100)
+    assert (late.status, late.body["credits"], late.body["balance"]["remaining"]) == (201, -250, 50)
+    told = (forced.status, forced.body["credits"], forced.body["forced"], forced.body["shortfall"])
+    assert told == (201, -50, True, 10)
+    assert adjust(stack, path, -60, "a3", force=True).text == forced.text
+    assert stack.call("GET", f"{path}/audit").body["problems"] == []
+
+
 @pytest.mark.parametrize(
     ("body", "field"), [({"credits": 0}, "credits"), ({"by": ""}, "by"), ({"reason": ""}, "reason")]
 )

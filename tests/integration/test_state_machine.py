@@ -49,7 +49,7 @@ def lived(seeds: range, ledger: Callable[[], AbstractContextManager[Ledger]]) ->
 
 
 MET = {
-    *("Adjust: acted", "Adjust: insufficient_credits"),
+    *("Adjust: acted", "Adjust: insufficient_credits", "Adjust: settles a hold"),
     *("Appoint: acted", "Appoint: nothing to do", "Remove: acted", "Remove: member_not_found"),
     *("Capture: acted", "Capture: replayed", "Capture: idempotency_key_reused", "Capture: hold_closed"),
     *("Capture: hold_exhausted", "Capture: hold_not_found", "Capture: gave up"),

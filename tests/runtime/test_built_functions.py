@@ -94,7 +94,7 @@ def holds(
             "holds.create_extension",
             "holds.close_hold",
             "charges.create_refund",
-            "accounts.create_adjustment",
+            "charges.create_adjustment",
             "accounts.put_knowledge_words",
             "accounts.change_workflows",
             "accounts.put_member",

@@ -8,7 +8,7 @@ from typing import Any, override
 
 from credits.domain.appoint import appoint, remove
 from credits.domain.charge import Usage
-from credits.domain.give import adjust, give
+from credits.domain.give import give
 from credits.domain.grant import GrantKind
 from credits.domain.hold import hold_book
 from credits.domain.meter import Meter, change_meter, set_meter
@@ -18,7 +18,7 @@ from credits.domain.release import release_key
 from credits.domain.subscribe import change_plan
 from credits.ledger.post import Patience, Receipt, client_key, post
 from credits.ledger.read import answering
-from credits.ledger.spend import capture_from, extend, refund_charge, set_aside, settle, spend
+from credits.ledger.spend import capture_from, extend, put_right, refund_charge, set_aside, settle, spend
 from credits.ledger.store import AccountKey, BookKey, EntryKey, Ledger, MemberKey
 from tests.moves import CATALOG
 from tests.simulation.model import Plain
@@ -258,9 +258,17 @@ class Adjust(Request):
 
     @override
     def act(self, store: Ledger, told: Told) -> Receipt[Any]:
-        key = client_key(told.caller_key)
-        rule = partial(adjust, key=key, credits=self.credits, reason="simulated", by="ops", force=self.force)
-        return told.post(store, key, rule)
+        return put_right(
+            store,
+            CATALOG,
+            told.account_id,
+            told.caller_key,
+            self.credits,
+            reason="simulated",
+            by="ops",
+            force=self.force,
+            **told.usual,
+        )
 
     @override
     def plainly(self, book: Plain, now: datetime, caller_key: str) -> Plain:

@@ -15,6 +15,7 @@ from credits.catalog import Catalog
 from credits.domain.account import Account
 from credits.domain.capture import capture
 from credits.domain.charge import Usage, charge
+from credits.domain.give import adjust
 from credits.domain.hold import HOLD_MARK, Hold
 from credits.domain.journal import Posting
 from credits.domain.member import Member
@@ -152,6 +153,36 @@ def extend(
     )
     books = _books(account_id, hold_id, _member_of(store, account_id, hold_id))
     return _swept(store, catalog, key, books, decide, now=now, fingerprint=fingerprint, patience=patience)
+
+
+def put_right(
+    store: Ledger,
+    catalog: Catalog,
+    account_id: str,
+    key: str,
+    credits: int,
+    *,
+    reason: str,
+    by: str,
+    now: datetime,
+    force: bool = False,
+    fingerprint: str | None = None,
+    patience: Patience = PATIENCE,
+) -> Receipt:
+    """Adjust the balance under an operator's key. With `force`, what an expired hold keeps is taken before anything is
+    owed. Raises what `post` and `adjust` raise."""
+    key = client_key(key)
+    deadline = patience.monotonic() + patience.deadline_seconds
+    rule = partial(adjust, catalog=catalog, key=key, credits=credits, reason=reason, by=by)
+    asked: dict[str, Any] = {"now": now, "fingerprint": fingerprint}
+    books = [AccountKey(account_id)]
+    try:
+        return _swept(store, catalog, key, books, partial(rule, force=False), patience=patience, **asked)
+    except InsufficientCredits:
+        if not force:
+            raise
+    patience = replace(patience, deadline_seconds=max(deadline - patience.monotonic(), 0.0))
+    return post(store, key, books, partial(rule, force=True), patience=patience, **asked)
 
 
 def settle(
