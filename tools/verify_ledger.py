@@ -160,6 +160,12 @@ def period(after: dict[str, Any]) -> str:
     return f"{year:04}-{month + 1:02}-{day:02}{anchor[10:]}"
 
 
+def counts_from(after: dict[str, Any]) -> str:
+    """Since when the account counts what is used: from the period's beginning, or from when it came back to it."""
+    since: str = after.get("counted_from") or period(after)
+    return since
+
+
 class Book:
     """One book: its last entry so far."""
 
@@ -300,19 +306,10 @@ class Verifier:
             if kind != "opened" or any(after.get(name) for name in BEGINS_WITHOUT):
                 raise Wrong("is not the opening of an account that has done nothing")
             return
-        same = period(before) == period(after)
+        same = (period(before), counts_from(before)) == (period(after), counts_from(after))
         if not same and kind not in BEGINS:
             raise Wrong(f"is in another period than the entry before, and a {kind}")
-        was, used, credits = before.get("used", 0), after.get("used", 0), entry["credits"]
-        may_be = [was] if same else [was, 0]
-        if kind == "charge":
-            may_be = [was - credits]
-        elif kind == "release":
-            may_be = [was - sum(draw["credits"] + draw.get("held", 0) for draw in entry.get("draws", ()))]
-        elif kind == "refund":
-            may_be = [was, max(was - credits, 0)]
-        if used not in may_be:
-            raise Wrong(f"leaves {used} used, and {was} were before it")
+        self._check_used(entry, before, same)
         was, owed, missing = before.get("owed", 0), after.get("owed", 0), entry.get("shortfall", 0)
         if kind == "adjustment":
             right = owed == was + missing
@@ -323,11 +320,27 @@ class Verifier:
         if "member_used" in entry:
             self._check_count(entry, entry.get("member_id"))
 
+    def _check_used(self, entry: Entry, before: dict[str, Any], same: bool) -> None:
+        """What counts as used, and since when."""
+        after, kind, credits = entry["after"], entry["kind"], entry["credits"]
+        if after.get("counted_from") not in (None, before.get("counted_from"), entry["at"]):
+            raise Wrong(f"counts from {after['counted_from']}, when nothing began")
+        was, used = before.get("used", 0), after.get("used", 0)
+        may_be = [was] if same else [was, 0]
+        if kind == "charge":
+            may_be = [was - credits]
+        elif kind == "release":
+            may_be = [was - sum(draw["credits"] + draw.get("held", 0) for draw in entry.get("draws", ()))]
+        elif kind == "refund":
+            may_be = [was, max(was - credits, 0)]
+        if used not in may_be:
+            raise Wrong(f"leaves {used} used, and {was} were before it")
+
     def _check_count(self, entry: Entry, member: str | None) -> None:
         """What a member has spent in the period."""
         if not member:
             raise Wrong("counts a member and names none")
-        now, spent, credits = period(entry["after"]), entry["member_used"], entry["credits"]
+        now, spent, credits = counts_from(entry["after"]), entry["member_used"], entry["credits"]
         since, was = self.counts.get(member, (now, 0))
         was = was if since == now else 0
         if entry["kind"] in ("charge", "hold", "extension"):

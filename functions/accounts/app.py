@@ -18,7 +18,7 @@ from credits.domain.meter import Meter, change_meter, set_meter
 from credits.domain.open import OPENED_KEY, open_account
 from credits.domain.subscribe import change_plan
 from credits.ledger.post import client_key
-from credits.ledger.read import account_at, account_now, accounts_now, member_now, members_now
+from credits.ledger.read import account_at, account_now, accounts_now, joined_at, member_now, members_now
 from credits.runtime import clock
 from credits.runtime.docs import HTML, docs_page
 from credits.runtime.http import (
@@ -206,8 +206,13 @@ def put_member(
     key = own_key("member", idempotency_key)
     rule = partial(appoint, member_id=member_id, credit_cap=body.credit_cap)
     receipt = stage.post_member(key, account_id, member_id, rule, fingerprint=fingerprint(f"member {member_id}", body))
-    found = member_now(stage.ledger, stage.catalog, account_id, member_id, clock.now())
-    return answer(HTTPStatus.OK, Member.of(found), replayed=receipt.replayed)
+    if not receipt.entries:
+        return answer(
+            HTTPStatus.OK, Member.of(member_now(stage.ledger, stage.catalog, account_id, member_id, clock.now()))
+        )
+    since = joined_at(stage.ledger, account_id, member_id)
+    made = Member.made(receipt.entries[0], credit_cap=body.credit_cap, joined_at=since)
+    return answer(HTTPStatus.OK, made, replayed=receipt.replayed)
 
 
 @app.get(

@@ -1,6 +1,7 @@
 """Members, meters and adjustments over HTTP."""
 
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -124,6 +125,81 @@ def test_a_refund_gives_the_member_back_what_the_charge_counted(stack: Stack) ->
     stack.call("POST", f"{path}/charges/k1/refund", {"reason": "x", "credits": 5}, key="r1")
 
     assert used(stack, path) == 3
+
+
+def test_a_refund_gives_the_member_back_nothing_that_was_not_counted_with_them(stack: Stack) -> None:
+    path = stack.opened()
+    stack.charged(path, "before", quantity=50, member_id="mara")
+    set_cap(stack, path, 20)
+    stack.charged(path, "k1", quantity=20, member_id="mara")
+
+    stack.call("POST", f"{path}/charges/before/refund", {"reason": "x"}, key="r1")
+
+    assert used(stack, path) == 20
+    assert stack.charged(path, "k2", member_id="mara").body["code"] == "member_cap_reached"
+
+
+def test_a_capture_that_another_period_counted_gives_nothing_back_in_this_one(stack: Stack) -> None:
+    path = stack.opened()
+    set_cap(stack, path, 20)
+    stack.now += timedelta(days=30) - timedelta(minutes=30)
+    stack.call("POST", f"{path}/holds", {"credits": 20, "member_id": "mara"}, key="run-1")
+    stack.call("POST", f"{path}/holds/run-1/captures", {"action": "deep_research"}, key="c1")
+    stack.now += timedelta(minutes=40)
+    stack.call("POST", f"{path}/holds/run-1/close")
+    stack.charged(path, "k1", quantity=20, member_id="mara")
+
+    stack.call("POST", f"{path}/charges/run-1!c1/refund", {"reason": "x"}, key="r1")
+
+    assert used(stack, path) == 20
+    assert stack.call("GET", path).body["credits"]["used"] == 20
+
+
+def test_who_comes_back_to_free_within_its_month_is_counted_anew_and_a_refund_of_the_old_count_moves_nothing(
+    stack: Stack,
+) -> None:
+    path = stack.opened()
+    set_cap(stack, path, 50)
+    stack.charged(path, "free", quantity=50, member_id="mara")
+    stack.call("PUT", f"{path}/plan", {"plan": "pro"})
+    stack.charged(path, "pro", quantity=40, member_id="mara")
+    stack.call("PUT", f"{path}/plan", {"plan": "free"})
+    stack.now += timedelta(days=31)
+    stack.charged(path, "back", quantity=50, member_id="mara")
+
+    stack.call("POST", f"{path}/charges/pro/refund", {"reason": "x"}, key="r1")
+    stack.call("POST", f"{path}/charges/free/refund", {"reason": "x"}, key="r2")
+
+    assert used(stack, path) == 50
+    assert stack.call("GET", path).body["credits"]["used"] == 50
+
+
+def test_who_is_removed_while_a_hold_is_open_gets_back_what_it_did_not_use(stack: Stack) -> None:
+    path = stack.opened()
+    set_cap(stack, path, 100)
+    stack.call("POST", f"{path}/holds", {"credits": 100, "member_id": "mara"}, key="run-1")
+    stack.call("DELETE", f"{path}/members/mara")
+    stack.call("POST", f"{path}/holds/run-1/close")
+
+    assert set_cap(stack, path, 100).body["used"] == 0
+    assert stack.charged(path, "k1", quantity=100, member_id="mara").status == 201
+    assert used(stack, path) == 100
+
+
+def test_a_cap_set_again_under_its_key_is_answered_as_it_was_whatever_came_since(stack: Stack) -> None:
+    path = stack.opened()
+    put = partial(stack.call, "PUT", f"{path}/members/mara")
+    stack.now += timedelta(hours=1)
+    first = put({"credit_cap": 5}, key="p1")
+    stack.charged(path, "k1", quantity=3, member_id="mara")
+    second = put({"credit_cap": 9}, key="p2")
+
+    assert put({"credit_cap": 5}, key="p1").text == first.text
+    assert (second.body["credit_cap"], second.body["used"]) == (9, 3)
+    stack.call("DELETE", f"{path}/members/mara")
+    again = put({"credit_cap": 9}, key="p2")
+    assert (again.status, again.text, again.headers["idempotency-replayed"]) == (200, second.text, "true")
+    assert stack.call("GET", f"{path}/members/mara").status == 404
 
 
 def test_a_batch_counts_each_of_its_members_and_is_refused_whole(stack: Stack) -> None:

@@ -66,11 +66,13 @@ class Drawn(NamedTuple):
 
 
 class Charged(NamedTuple):
-    """A charge, or a capture of a hold, as a refund needs it."""
+    """A charge, or a capture of a hold, as a refund needs it. `used_in` and `member_in` are when the counts began that
+    it is in: a capture is used in that of its hold's close, and no count has what a stranger spends."""
 
     action: str
     credits: int
-    at: datetime
+    used_in: datetime | None
+    member_in: datetime | None
     member: str | None
     hold: str | None
     drawn: tuple[Drawn, ...]
@@ -78,7 +80,7 @@ class Charged(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A member: what they may spend a period, and what they did since the period began at `counted_from`."""
+    """A member: what they may spend a period, and what they did since `counted_from`."""
 
     cap: int | None
     used: int
@@ -100,6 +102,8 @@ class Aside:
     captured: int = 0
     counted: int = 0
     counted_from: datetime | None = None
+    member_in: datetime | None = None
+    closed_in: datetime | None = None
     lines: int = 0
     closed: bool = False
     ran_out: bool = False
@@ -133,6 +137,7 @@ class Plain:
         self.seats = 1
         self.anchor = opened_at
         self.number = 0
+        self.counts_from = opened_at
         self.pending: tuple[str, int, datetime] | None = None
         self.lots: list[Lot] = []
         self.lots_ever = 0
@@ -220,13 +225,15 @@ class Plain:
         prices = [CATALOG.actions[action].credits * quantity for action, quantity, _ in lines]
         self._require(sum(prices))
         for index, ((action, _, member), price) in enumerate(zip(lines, prices, strict=True)):
-            self._count(member, price)
+            person = self._count(member, price)
             drawn = self._take(self.lots, price)
             self._drop_empty()
             self.used += price
             self._own_line("charge", now, -price)
             name = f"{charge_id}~{index:02d}" if index else charge_id
-            self.charged[name] = Charged(action, price, self.at, member, None, drawn)
+            self.charged[name] = Charged(
+                action, price, self.counts_from, person.counted_from if person else None, member, None, drawn
+            )
         return self._finished()
 
     def open_hold(self, now: datetime, hold_id: str, credits: int, seconds: int | None, member: str | None) -> "Plain":
@@ -235,6 +242,7 @@ class Plain:
         now = max(now, self.at)
         until = now + timedelta(seconds=seconds or 3_600)
         hold = Aside(now, until, self.plan, member, [], now)
+        hold.member_in = self.counts_from if self._is_counted(member) else None
         return self._more_aside(now, "hold", hold_id, hold, credits, until)
 
     def extend_hold(self, now: datetime, hold_id: str, credits: int, seconds: int | None) -> "Plain":
@@ -264,7 +272,7 @@ class Plain:
         hold.captured += price
         self._hold_line("capture", now, hold_id, hold, -price)
         self._own = [-1]
-        self.charged[charge_id] = Charged(action, price, hold.at, hold.member, hold_id, drawn)
+        self.charged[charge_id] = Charged(action, price, None, hold.member_in, hold.member, hold_id, drawn)
         return self
 
     def close_hold(self, now: datetime, hold_id: str) -> "Plain":
@@ -289,10 +297,8 @@ class Plain:
                 lot.recalled = min(lot.recalled - back, lot.held)
         rest = hold.left
         self.used += hold.captured
-        person = self._person(hold.member)
-        if person and hold.member:
-            back = min(rest, hold.counted) if hold.counted_from == person.counted_from else 0
-            self._count(hold.member, -back)
+        self._count(hold.member, -min(rest, hold.counted) if hold.counted_from == self.counts_from else 0)
+        hold.closed_in = self.counts_from
         self._drop_empty()
         self._own_line("release", now, rest)
         for kind, lost in (("expiry", gone), ("revocation", called)):
@@ -316,7 +322,7 @@ class Plain:
             back.append(drawn._replace(credits=min(left, drawn.credits)))
             left -= back[-1].credits
         back = [each for each in back if each.credits]
-        counts_from = charged.at
+        used_in = charged.used_in
         if charged.hold:
             hold = self._hold(charged.hold)
             if not hold.is_over(now):
@@ -328,7 +334,7 @@ class Plain:
                 return self
             if not hold.closed:
                 raise Refused("hold_closed")
-            counts_from = hold.at
+            used_in = hold.closed_in
         self.pass_time(now)
         now = max(now, self.at)
         late = 0
@@ -340,10 +346,9 @@ class Plain:
         if late:
             self.lots_ever += 1
             self._give_back(self.lots_ever, "promotion", self.ends, late)
-        this_period = counts_from >= _boundary(self.anchor, self.number)
-        if this_period:
+        if used_in == self.counts_from:
             self.used = max(self.used - credits, 0)
-        self._count(charged.member, -credits if this_period else 0)
+        self._count(charged.member, -credits if charged.member_in == self.counts_from else 0)
         self._own_line("refund", now, credits)
         return self._finished()
 
@@ -395,7 +400,7 @@ class Plain:
         person = self.people.get(member)
         if person and not person.removed and person.cap == cap:
             return self._finished()
-        start = _boundary(self.anchor, self.number)
+        start = self.counts_from
         used = person.used if person and person.counted_from == start else 0
         self.people[member] = Person(cap, used, start)
         self._own_line("member", now, 0)
@@ -407,7 +412,7 @@ class Plain:
         if person is None or person.removed:
             raise Refused("member_not_found")
         self.pass_time(now)
-        start = _boundary(self.anchor, self.number)
+        start = self.counts_from
         used = person.used if person.counted_from == start else 0
         self.people[member] = Person(person.cap, used, start, removed=True)
         self._own_line("member", now, 0)
@@ -572,6 +577,9 @@ class Plain:
     def _begin(self, number: int, at: datetime) -> None:
         self.number = number
         self.used = 0
+        # Who comes back into a period that had begun before counts from then on.
+        starts, at = _boundary(self.anchor, number), max(at, self.at)
+        self.counts_from = at if starts <= self.at and starts < at else starts
         if self.plan == "free":
             if number <= self.free_month_given:
                 self._write("period", at, 0)
@@ -680,21 +688,20 @@ class Plain:
             lot.left += credits
             lot.given = max(lot.given, lot.left + lot.held + lot.frozen)
 
-    def _person(self, member: str | None) -> Person | None:
-        """The member in the current period; None for somebody who is none."""
+    def _is_counted(self, member: str | None) -> bool:
         person = self.people.get(member or "")
-        if person is None or person.removed:
-            return None
-        start = _boundary(self.anchor, self.number)
-        return person if person.counted_from == start else Person(person.cap, 0, start)
+        return person is not None and not person.removed
 
     def _count(self, member: str | None, credits: int) -> Person | None:
-        person = self._person(member)
-        if person and member:
-            used = max(person.used + credits, 0)
-            if credits > 0 and person.cap is not None and used > person.cap:
-                raise Refused("member_cap_reached")
-            person = self.people[member] = replace(person, used=used)
+        """Count it with the member; with one who was removed, only what comes back. None where nobody counts it."""
+        person = self.people.get(member or "")
+        if not member or person is None or (person.removed and credits >= 0):
+            return None
+        before = person.used if person.counted_from == self.counts_from else 0
+        used = max(before + credits, 0)
+        if credits > 0 and person.cap is not None and used > person.cap:
+            raise Refused("member_cap_reached")
+        person = self.people[member] = replace(person, used=used, counted_from=self.counts_from)
         return person
 
     @staticmethod

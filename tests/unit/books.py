@@ -168,6 +168,11 @@ class Book:
         self.keep(seal(posting, key, "f" * 64))
         return self.holds[hold_id]
 
+    def ends_of(self, hold_id: str) -> tuple[Entry, Entry]:
+        """The account's entries that closed the hold and that opened it."""
+        by_key = {entry.key: entry for entry in self.entries}
+        return by_key[release_key(hold_id)], by_key[f"c#{hold_id}"]
+
     def extend(
         self, credits: int = 0, *, at: str, hold_id: str = "run-1", expires_in_seconds: int | None = None
     ) -> Hold:

@@ -121,7 +121,7 @@ def give_back(which: int, credits: int | None) -> Step:
         if key in life.refunded:
             return
         amount = refundable(done, "it", credits)
-        settled_at = done.at
+        settled = counted_by = done
         hold = life.book.holds.get(done.hold_id or "") if done.book_id != "acme" else None
         if hold and not hold.is_over(life.now):
             posting = refund_to_hold(hold, catalog=CATALOG, now=life.now, charge=done, credits=amount, reason="sorry")
@@ -129,14 +129,16 @@ def give_back(which: int, credits: int | None) -> Step:
             if hold and hold.open:
                 life.book.release(at=life.at, hold_id=hold.hold_id)
                 hold = life.book.holds[hold.hold_id]
-            settled_at = hold.at if hold else settled_at
+            if hold:
+                settled, counted_by = life.book.ends_of(hold.hold_id)
             posting = refund(
                 life.book.account,
                 life.book.members.get(done.member_id or ""),
                 catalog=CATALOG,
                 now=life.now,
                 charge=done,
-                settled_at=settled_at,
+                settled=settled,
+                counted_by=counted_by,
                 credits=amount,
                 reason="sorry",
             )

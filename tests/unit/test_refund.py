@@ -1,6 +1,5 @@
 """Refunds: to the grants that a charge drew on, as if it had cost so much less."""
 
-from datetime import datetime
 from functools import partial
 
 import pytest
@@ -10,21 +9,20 @@ from credits.domain.grant import Grant, GrantKind
 from credits.domain.journal import Posting, seal
 from credits.domain.refund import refund, refund_key, refund_to_hold, refundable
 from credits.errors import HoldClosed, InvalidRequest, NotRefundable
-from tests.unit.books import CATALOG, Book, allocation, drawn, free_account, grants, utc
+from tests.unit.books import CATALOG, Book, allocation, drawn, free_account, grants, minute, utc
 
 NOON = "2026-01-20 12:00"
 
 
-def refunded(
-    book: Book, charge: AnyEntry, credits: int | None = None, *, at: str = NOON, settled_at: datetime | None = None
-) -> AnyEntry:
+def refunded(book: Book, charge: AnyEntry, credits: int | None = None, *, at: str = NOON) -> AnyEntry:
     """The sealed entry of the refund, in the account's book."""
     posting = refund(
         book.account,
         catalog=CATALOG,
         now=utc(at),
         charge=charge,
-        settled_at=settled_at or charge.at,
+        settled=charge,
+        counted_by=charge,
         credits=refundable(charge, "k1", credits),
         reason="sorry",
     )
@@ -60,6 +58,33 @@ def test_what_an_expired_grant_gave_comes_back_as_a_promotion_until_the_period_e
     assert drawn(entry) == [("g6", "promotion", 5)]
     assert grants(book.account) == [("allocation", 300, "2026-03-10 09:00"), ("promotion", 5, "2026-03-10 09:00")]
     assert (book.account.used, book.account.total) == (0, 305)
+    assert book.problems() == []
+
+
+def test_what_was_charged_in_the_very_instant_of_an_upgrade_is_not_taken_off_the_new_count() -> None:
+    book = Book.opened("2026-01-10 09:00")
+    (charge,) = book.charge("message", 100, at=NOON)
+    book.change_plan("pro", at=NOON)
+    book.charge("message", 70, at=NOON)
+
+    refunded(book, charge, at="2026-01-21")
+
+    assert (book.account.used, book.account.remaining) == (70, 1230)
+    assert book.problems() == []
+
+
+def test_what_another_plan_used_is_not_taken_off_the_count_of_a_period_that_began_before_it() -> None:
+    book = Book.opened("2026-01-10 09:00")
+    book.change_plan("pro", at="2026-01-20 09:00")
+    *_, charge = book.charge("message", 50, at="2026-02-15")
+    book.change_plan("free", at="2026-02-16")
+    book.charge("message", 30, at="2026-02-21")
+    assert (book.account.plan, minute(book.account.period.start)) == ("free", "2026-02-10 09:00")
+
+    refunded(book, charge, at="2026-02-22")
+
+    assert (book.account.used, book.account.total) == (30, 350)
+    assert minute(book.account.counts_from) == "2026-02-20 09:00"
     assert book.problems() == []
 
 

@@ -58,7 +58,8 @@ class Account:
     """One account at one instant: everything a decision needs, and nothing it could derive.
 
     - `anchor` and `period_number` fix the current period (`period`).
-    - `used` are the credits spent in the current period, refunds taken off.
+    - `used` are the credits spent since the current period began, refunds taken off; or since `counted_from`, where the
+      period had begun before: who comes back to a plan within one of its periods counts from then on.
     - `free_through` is the last period of the Free cycle (which runs from `opened_at`) whose allocation was given;
       `free_returned` where it was taken back whole, so that the period may have it once more.
     - `terms` are the periods that a subscription pays for and that have not ended: the current one, and those that an
@@ -89,6 +90,7 @@ class Account:
     pending: PendingChange | None = None
     grants: tuple[Grant, ...] = ()
     used: int = 0
+    counted_from: datetime | None = None
     free_through: int = -1
     free_returned: bool = False
     knowledge_words: int = 0
@@ -111,6 +113,17 @@ class Account:
     def period(self) -> Period:
         """The period the book stands in."""
         return period(self.anchor, self.period_number)
+
+    @property
+    def counts_from(self) -> datetime:
+        """Since when `used` counts, and the members' counts with it. No two counts of an account have it in common."""
+        return self.counted_from or self.period.start
+
+    def recounted(self, at: datetime) -> "Account":
+        """The account with nothing used in the period it stands in, which is entered at `at`."""
+        at = max(at, self.at)
+        again = self.period.start <= self.at and self.period.start < at
+        return replace(self, used=0, counted_from=at if again else None)
 
     @property
     def remaining(self) -> int:

@@ -35,7 +35,7 @@ def appoint(
     if member and not member.removed and member.credit_cap == credit_cap:
         return journal.posting()
     if member is None:
-        start = account.period.start
+        start = account.counts_from
         member = Member(account_id=account.account_id, member_id=member_id, joined_at=now, counted_from=start, at=now)
         account = replace(account, members=account.members + 1)
     member = replace(member.as_of(account), credit_cap=credit_cap, removed=False)

@@ -153,9 +153,8 @@ class _Following:
         same_cycle = account.subscription_id == subscription.id and account.anchor == subscription.anchor
         if not (same_cycle and account.plan != FREE):
             grants = account.grants if same_cycle else carried_over(account.grants)
-            account = replace(
-                account, anchor=subscription.anchor, period_number=span.number, used=0, grants=grants, pending=None
-            )
+            entered = replace(account, anchor=subscription.anchor, period_number=span.number, grants=grants)
+            account = replace(entered.recounted(self._now), pending=None)
         elif (account.plan, account.seats) != (subscription.plan, subscription.seats):
             account = replace(account, pending=None)
         paid = paid_until(subscription, self._snapshot.lines or ())
@@ -175,7 +174,8 @@ class _Following:
         ended = subscription is None or subscription.standing is Standing.CANCELED
         if account.plan != FREE:
             account = move_to_plan(account, FREE, 1, account.opened_at)
-            account = replace(account, period_number=period_at(account.anchor, self._now).number, used=0)
+            number = period_at(account.anchor, self._now).number
+            account = replace(account, period_number=number).recounted(self._now)
         return replace(
             account,
             subscription_id=None if ended or subscription is None else subscription.id,

@@ -20,9 +20,10 @@ class Member:
     """One member at one instant.
 
     - `credit_cap` is the most that the member may spend in a period of the account; None is no cap.
-    - `used` is what was spent in the period that begins at `counted_from`, refunds taken off; a hold counts whole from
-      its opening, and what it did not use is given back at its close.
-    - `removed`: no member any more, and not counted; it keeps its place, so that coming back resets no count.
+    - `used` is what was spent since `counted_from`, which is the account's `counts_from`, refunds taken off; a hold
+      counts whole from its opening, and what it did not use is given back at its close.
+    - `removed`: no member any more, and what is spent is not counted. It keeps its place, and gets back what had been
+      counted: who comes back is counted on.
     """
 
     account_id: str
@@ -44,16 +45,17 @@ class Member:
 
     def as_of(self, account: Account) -> Self:
         """The member in the account's current period: in a new one the count begins anew."""
-        start = account.period.start
+        start = account.counts_from
         return self if self.counted_from == start else replace(self, used=0, counted_from=start)
 
 
 def counted(member: Member | None, account: Account, credits: int) -> Member | None:
     """The member after `credits` more were spent (negative: given back) in the account's current period.
 
-    None for somebody who is no member, whom nothing counts. Raises MemberCapReached where the cap forbids it.
+    None for somebody who is no member, whom nothing counts; one who was removed still gets back what was counted.
+    Raises MemberCapReached where the cap forbids it.
     """
-    if member is None or member.removed:
+    if member is None or (member.removed and credits >= 0):
         return None
     member = member.as_of(account)
     used = max(member.used + credits, 0)

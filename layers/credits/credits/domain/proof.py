@@ -14,6 +14,7 @@ from credits.domain.account import GENESIS, Account
 from credits.domain.entry import CHARGES, AnyEntry, EntryKind
 from credits.domain.grant import PLAN_GRANTS, Draw, Grant, GrantKind
 from credits.domain.hold import Hold
+from credits.domain.instant import to_text
 from credits.domain.member import Member
 from credits.domain.record import after_to_record, chain_hash, entry_to_record
 from credits.domain.refund import refund_key
@@ -129,8 +130,10 @@ def _check_account(before: Account | None, entry: AnyEntry, account: Account) ->
     for name, kind in ONLY.items():
         if entry.kind is not kind and getattr(account, name) != getattr(before, name):
             yield f"an entry of the kind {entry.kind} moves the account's {name}"
-    if account.period != before.period and entry.kind not in BEGINS:
+    if (account.period, account.counts_from) != (before.period, before.counts_from) and entry.kind not in BEGINS:
         yield f"an entry of the kind {entry.kind} moves the account into another period"
+    if account.counted_from not in (None, before.counted_from, entry.at):
+        yield f"it counts from {to_text(account.counted_from)}, when nothing began"
     if account.used not in _used(before, entry):
         yield f"used is {account.used}, and was {before.used} before {entry.credits} credits"
     if not _owed_is_right(before, entry, account.owed):
@@ -147,7 +150,9 @@ def _used(before: Account, entry: AnyEntry) -> Sequence[int]:
             return [before.used - sum(draw.credits + draw.held for draw in entry.draws)]
         case EntryKind.REFUND:
             return [before.used, max(before.used - entry.credits, 0)]
-        case kind if kind in BEGINS and isinstance(entry.after, Account) and entry.after.period != before.period:
+        case kind if (
+            kind in BEGINS and isinstance(entry.after, Account) and entry.after.counts_from != before.counts_from
+        ):
             return [before.used, 0]
     return [before.used]
 
@@ -290,8 +295,8 @@ def check_count(last: AnyEntry | None, entry: AnyEntry) -> Iterator[str]:
         return
     if not entry.member_id:
         yield "it tells a count and names no member"
-    same_period = last and isinstance(last.after, Account) and last.after.period.start == entry.after.period.start
-    used = last.member_used or 0 if last and same_period else 0
+    same_count = last and isinstance(last.after, Account) and last.after.counts_from == entry.after.counts_from
+    used = last.member_used or 0 if last and same_count else 0
     if entry.member_used not in _counts(used, entry):
         yield f"the member's count is {entry.member_used}, and was {used} before {entry.credits} credits"
 
@@ -324,8 +329,8 @@ def check_member(last: AnyEntry | None, member: Member) -> Iterator[str]:
         yield f"the member stands at entry {member.seq}, the last that counts is {last.seq if last else 0}"
     elif last.member_used != member.used:
         yield f"the member's count is {member.used}, the last entry left {last.member_used}"
-    elif isinstance(last.after, Account) and member.counted_from != last.after.period.start:
-        yield "the member's count begins at another time than the period of its last entry"
+    elif isinstance(last.after, Account) and member.counted_from != last.after.counts_from:
+        yield "the member's count begins at another time than the account's at its last entry"
 
 
 def _parts(grant: Grant | None) -> tuple[int, int, int]:

@@ -86,6 +86,8 @@ def state_to_record(account: Account) -> Record:
         "grants": [grant_to_record(grant) for grant in account.grants],
     }
     record |= {name: value for name, usual in USUAL.items() if (value := getattr(account, name)) != usual}
+    if account.counted_from:
+        record["counted_from"] = to_text(account.counted_from)
     if account.standing is not Standing.ACTIVE:
         record["standing"] = account.standing.value
     if account.pending:
@@ -145,6 +147,7 @@ def account_from_record(
         pending=PendingChange(pending["plan"], pending["seats"], from_text(pending["at"])) if pending else None,
         grants=tuple(grant_from_record(grant) for grant in record["grants"]),
         used=record.get("used", 0),
+        counted_from=_instant(record.get("counted_from")),
         free_through=record.get("free_through", -1),
         free_returned=record.get("free_returned", False),
         knowledge_words=record.get("knowledge_words", 0),

@@ -43,7 +43,8 @@ def refund(
     catalog: Catalog,
     now: datetime,
     charge: AnyEntry,
-    settled_at: datetime,
+    settled: AnyEntry,
+    counted_by: AnyEntry,
     credits: int,
     reason: str,
 ) -> Posting:
@@ -51,7 +52,9 @@ def refund(
     so much less.
 
     A grant that is gone comes back. What belongs to one that has expired comes as a promotion until the period ends.
-    `settled_at` is when the charge began to count as used: only what counts in this period is taken off.
+    `settled` is the account's entry by which the charge counts as used, `counted_by` the one by which it counts with
+    its member: the charge itself; of a capture, what closed its hold and what opened it. Only what is in the current
+    count is taken off.
     """
     journal = renew(account, catalog, now)
     account = journal.account
@@ -68,11 +71,11 @@ def refund(
         promotion = Draw(f"g{account.seq + 1}", GrantKind.PROMOTION, late, account.period.end)
         account, back = _into(account, catalog, promotion, late)
         draws.append(back)
-    this_period = settled_at >= account.period.start
-    if this_period:
+    if _in_count(account, settled):
         account = replace(account, used=max(account.used - credits, 0))
     (member,) = members or (None,)
-    member = counted(member, account, -credits if this_period else 0)
+    with_member = counted_by.member_used is not None and _in_count(account, counted_by)
+    member = counted(member, account, -credits if with_member else 0)
     journal.write(
         EntryKind.REFUND,
         refund_key(charge),
@@ -83,6 +86,11 @@ def refund(
         member_used=member.used if member else None,
     )
     return journal.posting(*([member] if member else []))
+
+
+def _in_count(account: Account, entry: AnyEntry) -> bool:
+    """Whether what the entry counted is in the account's current count."""
+    return isinstance(entry.after, Account) and entry.after.counts_from == account.counts_from
 
 
 def refund_to_hold(

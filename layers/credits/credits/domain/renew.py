@@ -68,9 +68,8 @@ def begin_period(journal: Journal, catalog: Catalog, account: Account, number: i
     free = account.plan == FREE
     due = account.free_is_due(number) if free else account.standing in RENEWING and _was_paid(account)
     stamp = f"{to_text(account.anchor)}#{number}"
-    account = replace(
-        account, period_number=number, used=0, terms=tuple(term for term in account.terms if term.ends_at > at)
-    )
+    terms = tuple(term for term in account.terms if term.ends_at > at)
+    account = replace(account, period_number=number, terms=terms).recounted(at)
     if not due:
         journal.write(EntryKind.PERIOD, f"period#{stamp}#{account.seq + 1}", at, account)
         return

@@ -200,6 +200,15 @@ def member_now(store: Store, catalog: Catalog, account_id: str, member_id: str, 
 
 
 @answering
+def joined_at(store: Store, account_id: str, member_id: str) -> datetime:
+    """When somebody was made a member for the first time; removed or not. Raises MemberNotFound."""
+    (member,) = store.read(MemberKey(account_id, member_id))
+    if member is None:
+        raise MemberNotFound(account_id, member_id)
+    return member.joined_at
+
+
+@answering
 def members_now(
     store: Ledger, catalog: Catalog, account_id: str, now: datetime, *, limit: int, cursor: str | None = None
 ) -> Page[Member]:

@@ -15,6 +15,7 @@ from credits.catalog import Catalog
 from credits.domain.account import Account
 from credits.domain.capture import capture
 from credits.domain.charge import Usage, charge
+from credits.domain.entry import AnyEntry
 from credits.domain.give import adjust
 from credits.domain.hold import HOLD_MARK, Hold
 from credits.domain.journal import Posting
@@ -25,6 +26,7 @@ from credits.domain.set_aside import extend_hold, open_hold
 from credits.errors import (
     AlreadyRefunded,
     Contended,
+    CreditsError,
     HoldClosed,
     HoldNotFound,
     IdempotencyKeyReused,
@@ -36,7 +38,7 @@ from credits.errors import (
 )
 from credits.ledger.post import MOST_BOOKS, PATIENCE, Decide, Patience, Receipt, client_key, post
 from credits.ledger.read import REFUND_MARK, answering, charge_entry
-from credits.ledger.store import AccountKey, BookKey, HoldKey, Ledger, MemberKey, Store
+from credits.ledger.store import AccountKey, BookKey, EntryKey, HoldKey, Ledger, MemberKey, Store
 
 MOST_MEMBERS = MOST_BOOKS - 1
 """That one batch may name: the account and each of them are conditional writes of one transaction."""
@@ -226,7 +228,7 @@ def refund_charge(
     credits = refundable(charge, charge_id, credits)
     facts: dict[str, Any] = {"catalog": catalog, "charge": charge, "credits": credits, "reason": reason}
     doing = partial(post, store, refund_key(charge), now=now, fingerprint=fingerprint, patience=patience)
-    settled_at = charge.at
+    settled = counted_by = charge
     try:
         if charge.hold_id and charge.book_id != account_id:
             to_hold = partial(
@@ -238,10 +240,10 @@ def refund_charge(
             settle(store, catalog, account_id, charge.hold_id, now=now, patience=patience)
             with suppress(HoldClosed):
                 return to_hold()
-            settled_at = _hold(store, account_id, charge.hold_id).at
+            settled, counted_by = _ends(store, account_id, charge.hold_id)
         books: list[BookKey] = [AccountKey(account_id)]
         books += [MemberKey(account_id, charge.member_id)] if charge.member_id else []
-        return doing(books=books, decide=partial(refund, **facts, settled_at=settled_at))
+        return doing(books=books, decide=partial(refund, **facts, settled=settled, counted_by=counted_by))
     except IdempotencyKeyReused:
         raise AlreadyRefunded(charge_id) from None
 
@@ -293,6 +295,15 @@ def _hold(store: Store, account_id: str, hold_id: str) -> Hold:
     if hold is None:
         raise HoldNotFound(account_id, hold_id)
     return hold
+
+
+@answering
+def _ends(store: Store, account_id: str, hold_id: str) -> tuple[AnyEntry, AnyEntry]:
+    """The account's entries that closed the hold and that opened it, as they are there once it is over."""
+    closing, opening = store.read(EntryKey(account_id, release_key(hold_id)), EntryKey(account_id, client_key(hold_id)))
+    if closing is None or opening is None:
+        raise CreditsError(f"hold {hold_id} of {account_id} is over, and its account does not know both its ends")
+    return closing, opening
 
 
 def _member_of(store: Store, account_id: str, hold_id: str) -> str | None:

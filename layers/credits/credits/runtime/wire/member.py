@@ -1,9 +1,11 @@
 """Members, as they are set and shown."""
 
+from datetime import datetime
 from typing import Annotated
 
 from pydantic import Field
 
+from credits.domain.entry import AnyEntry
 from credits.domain.instant import to_text
 from credits.domain.member import Member as Book
 from credits.runtime.wire.shape import Answer, Instant, Request
@@ -33,6 +35,16 @@ class Member(Answer):
             credit_cap=member.credit_cap,
             used=member.used,
             joined_at=to_text(member.joined_at),
+        )
+
+    @classmethod
+    def made(cls, entry: AnyEntry, *, credit_cap: int | None, joined_at: datetime) -> "Member":
+        """The member as the entry left them, that set this cap."""
+        return cls(
+            member_id=entry.member_id or "",
+            credit_cap=credit_cap,
+            used=entry.member_used or 0,
+            joined_at=to_text(joined_at),
         )
 
 
