@@ -1,5 +1,6 @@
 """Charges: what actions would cost, charging them, and putting right what went wrong."""
 
+from functools import partial
 from http import HTTPStatus
 
 from aws_lambda_powertools.event_handler import Response
@@ -8,7 +9,7 @@ from credits.access.caller import Scope
 from credits.domain.hold import Hold
 from credits.domain.quote import quote
 from credits.ledger.read import account_now, charge_entry
-from credits.ledger.spend import put_right, refund_charge
+from credits.ledger.spend import as_swept, put_right, refund_charge
 from credits.runtime import clock
 from credits.runtime.http import AccountId, Api, ChargeId, IdempotencyKey, answer, answers, created, fingerprint
 from credits.runtime.stage import Stage
@@ -38,7 +39,12 @@ def create_quote(account_id: AccountId, body: QuoteRequest) -> Response[str]:
     now = clock.now()
     account = account_now(stage.ledger, stage.catalog, account_id, now)
     actions = [(each.action, each.quantity) for each in body.actions]
-    return answer(HTTPStatus.OK, Quote.of(quote(account, stage.catalog, now=now, actions=actions, model=body.model)))
+    price = partial(quote, catalog=stage.catalog, now=now, actions=actions, model=body.model)
+    quoted = price(account)
+    if not quoted.affordable and account.held:
+        # A charge would settle the account's expired holds before it is refused.
+        quoted = price(as_swept(stage.ledger, stage.catalog, account, now=now))
+    return answer(HTTPStatus.OK, Quote.of(quoted))
 
 
 @app.post(

@@ -502,6 +502,21 @@ def test_a_quote_that_cannot_be_paid_says_so(stack: Stack) -> None:
     assert (answer.status, answer.body["affordable"], answer.body["remaining_after"]) == (200, False, None)
 
 
+def test_a_quote_counts_what_expired_holds_keep_as_a_charge_would_and_settles_none(stack: Stack) -> None:
+    path = stack.opened()
+    for hold_id, seconds in (("a", 60), ("b", 120)):
+        stack.call("POST", f"{path}/holds", {"credits": 150, "expires_in": seconds}, key=hold_id)
+    wanted = {"actions": [{"action": "message", "quantity": 140}]}
+    assert stack.call("POST", f"{path}/quotes", wanted).body["affordable"] is False
+    stack.now += timedelta(seconds=60)
+
+    answer = stack.call("POST", f"{path}/quotes", wanted)
+
+    assert (answer.body["affordable"], answer.body["remaining_after"]) == (True, 10)
+    assert stack.call("GET", path).body["credits"]["held"] == 300
+    assert stack.charged(path, "k1", quantity=140).body["balance"]["remaining"] == 10
+
+
 @pytest.mark.parametrize(
     ("body", "status", "code"),
     [

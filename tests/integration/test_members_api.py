@@ -330,6 +330,18 @@ def test_what_an_expired_hold_keeps_is_taken_before_an_adjustment_is_refused_or_
     assert stack.call("GET", f"{path}/audit").body["problems"] == []
 
 
+def test_seats_that_pay_a_debt_are_answered_the_same_again(stack: Stack) -> None:
+    path = stack.opened()
+    stack.call("PUT", f"{path}/plan", {"plan": "team"})
+    adjust(stack, path, -5000, force=True)
+
+    first = stack.call("PUT", f"{path}/plan", {"plan": "team", "seats": 2}, key="s2")
+
+    assert first.body["credits"]["remaining"] == 3300
+    assert stack.call("PUT", f"{path}/plan", {"plan": "team", "seats": 2}, key="s2").text == first.text
+    assert stack.call("GET", f"{path}/audit").body["problems"] == []
+
+
 @pytest.mark.parametrize(
     ("body", "field"), [({"credits": 0}, "credits"), ({"by": ""}, "by"), ({"reason": ""}, "reason")]
 )

@@ -502,7 +502,10 @@ class Plain:
                 self._own_line("plan_change", now, 0)
         elif wants > has and plan == self.plan:
             self.seats, self.pending = seats, None
-            self._own_line("proration", now, self._prorate(now, wants - has))
+            lot, credits = self._prorate(now, wants - has)
+            self._own_line("proration", now, credits)
+            if settled := self._settled(lot, credits):
+                self._own_line("revocation", now, -settled)
         elif wants > has:
             self._carry_over()
             self.plan, self.seats, self.pending = plan, seats, None
@@ -588,10 +591,7 @@ class Plain:
         credits = CATALOG.plans[self.plan].credits * self.seats
         lot = self._add("allocation", credits, self.ends)
         self._write("allocation", at, credits)
-        if settled := min(self.owed, credits):
-            self.owed -= settled
-            lot.left -= settled
-            self._drop_empty()
+        if settled := self._settled(lot, credits):
             self._write("revocation", at, -settled)
 
     # Bookkeeping
@@ -721,17 +721,24 @@ class Plain:
     def _drop_empty(self) -> None:
         self.lots = [lot for lot in self.lots if lot.left or lot.held or lot.frozen]
 
-    def _prorate(self, now: datetime, added: int) -> int:
+    def _settled(self, lot: Lot, credits: int) -> int:
+        """What of these new credits pays what is owed."""
+        settled = min(self.owed, credits)
+        self.owed -= settled
+        lot.left -= settled
+        self._drop_empty()
+        return settled
+
+    def _prorate(self, now: datetime, added: int) -> tuple[Lot, int]:
         """The share of `added` credits a month for what is left of the period, rounded up, as a lot of the period."""
         start = _boundary(self.anchor, self.number)
-        share = ceil(added * Fraction((self.ends - now) // MILLISECOND, (self.ends - start) // MILLISECOND))
+        share = ceil(added * Fraction((self.ends - max(now, start)) // MILLISECOND, (self.ends - start) // MILLISECOND))
         for lot in self.lots:
             if lot.kind == "proration" and lot.until == self.ends:
                 lot.given += share
                 lot.left += share
-                return share
-        self._add("proration", share, self.ends)
-        return share
+                return lot, share
+        return self._add("proration", share, self.ends), share
 
     def _own_line(self, kind: str, at: datetime, credits: int) -> None:
         self._write(kind, at, credits)

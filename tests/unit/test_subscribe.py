@@ -219,6 +219,19 @@ def test_seats_added_half_way_through_the_month_bring_half_their_credits_at_once
     assert figures(book.account) == (8000, 8000, 0)
 
 
+def test_seats_added_pay_what_the_account_owes_first() -> None:
+    book = team(1)
+    book.account = replace(book.account, owed=1500)
+
+    *_, added, settled = book.change_plan("team", 2, at="2026-04-16")
+
+    assert [(each.kind.value, each.key, each.credits) for each in (added, settled)] == [
+        ("proration", "c#k2", 2000),
+        ("revocation", "c#k2#01", -1500),
+    ]
+    assert (added.lines, book.account.owed, book.account.remaining) == (2, 0, 4500)
+
+
 def test_seats_added_on_the_21st_bring_a_third_of_their_credits_rounded_up() -> None:
     book = team(1)
 

@@ -89,14 +89,15 @@ def begin_period(journal: Journal, catalog: Catalog, account: Account, number: i
     settle_debt(journal, draws, at)
 
 
-def settle_debt(journal: Journal, given: Sequence[Draw], at: datetime) -> None:
-    """Take what the account owes from what the plan has just given it. What that does not cover stays owed."""
+def settle_debt(journal: Journal, given: Sequence[Draw], at: datetime, key: str | None = None) -> None:
+    """Take what the account owes from what the plan has just given it, under `key` or one of its own. What that does
+    not cover stays owed."""
     account = journal.account
     settled = min(account.owed, sum(draw.credits for draw in given))
     if settled:
         grants, draws = without(account.grants, settled, *(draw.grant_id for draw in given))
         after = replace(account, grants=grants, owed=account.owed - settled)
-        key = f"owed#{account.seq + 1}"
+        key = key or f"owed#{account.seq + 1}"
         journal.write(EntryKind.REVOCATION, key, at, after, draws, description="owed for credits already spent")
 
 

@@ -10,18 +10,18 @@ from datetime import datetime, timedelta
 
 from credits.catalog import Catalog
 from credits.domain.account import Account, PendingChange, Standing
-from credits.domain.entry import ChangeStatus, EntryKind
+from credits.domain.entry import ChangeStatus, EntryKind, line_key
 from credits.domain.grant import GrantKind
 from credits.domain.journal import Journal, Posting
-from credits.domain.renew import begin_period, move_to_plan, plan_change, plan_words, renew
+from credits.domain.renew import begin_period, move_to_plan, plan_change, plan_words, renew, settle_debt
 from credits.errors import InvalidRequest, ManagedByStripe
 
 MILLISECOND = timedelta(milliseconds=1)
 
 
 def change_plan(account: Account, catalog: Catalog, *, now: datetime, key: str, plan: str, seats: int) -> Posting:
-    """Move the account to `plan` with `seats` seats, as an operator asks. The entry under `key` is the last one
-    written.
+    """Move the account to `plan` with `seats` seats, as an operator asks. What `key` writes comes last: one entry, or
+    two where seats are added to an account that owes credits.
 
     Asking for what the account already has calls off a pending change, or changes nothing. Raises InvalidRequest for a
     plan that is not in the catalog or seats the plan does not sell, ManagedByStripe where a subscription decides.
@@ -82,7 +82,8 @@ def _add_seats(journal: Journal, catalog: Catalog, now: datetime, key: str, seat
     account = journal.account
     plan, period = catalog.plans[account.plan], account.period
     added = plan.allocation(seats) - plan.allocation(account.seats)
-    credits = -(-added * ((period.end - now) // MILLISECOND) // ((period.end - period.start) // MILLISECOND))
+    left = min(period.end - now, period.end - period.start)
+    credits = -(-added * (left // MILLISECOND) // ((period.end - period.start) // MILLISECOND))
     description = f"{plan_words(account.plan, account.seats)} to {plan_words(plan.id, seats)}"
     change = plan_change(account, plan.id, seats, now)
     account = replace(account, seats=seats, pending=None)
@@ -92,4 +93,6 @@ def _add_seats(journal: Journal, catalog: Catalog, now: datetime, key: str, seat
         account, draws = account.grow(earlier, credits)
     else:
         account, draws = account.give(GrantKind.PRORATION, credits, period.end)
-    journal.write(EntryKind.PRORATION, key, now, account, draws, description=description, change=change)
+    lines = 2 if account.owed else 1
+    journal.write(EntryKind.PRORATION, key, now, account, draws, description=description, change=change, lines=lines)
+    settle_debt(journal, draws, now, line_key(key, 1))

@@ -263,6 +263,16 @@ def sweep(store: Ledger, catalog: Catalog, account_id: str, *, now: datetime, pa
             settle(store, catalog, account_id, hold_id, now=now, expired_only=True, patience=hasty)
 
 
+def as_swept(store: Ledger, catalog: Catalog, account: Account, *, now: datetime) -> Account:
+    """The account as a `sweep` would leave it. Nothing is written."""
+    for due in answering(store.open_holds)(account.account_id, limit=MOST_SWEPT, until=now):
+        hold_id = due.book_id.partition(HOLD_MARK)[2]
+        with suppress(HoldNotFound, HoldClosed):  # the list is of a moment ago
+            hold = _hold(store, account.account_id, hold_id)
+            account = release(account, hold, catalog=catalog, now=now, hold_id=hold_id, expired_only=True).account
+    return account
+
+
 def _swept(
     store: Ledger,
     catalog: Catalog,
