@@ -257,6 +257,20 @@ FORGERIES = [
         "line 76 leaves 9 used, and 0 were before it",
     ),
     Forgery(
+        "counted from an hour later",
+        "c#forced",
+        put(after__counted_from="2026-12-28T13:00:00.000Z"),
+        "an entry of the kind adjustment moves the account into another period",
+        "line 58 is in another period than the entry before, and of the kind adjustment",
+    ),
+    Forgery(
+        "counted from when nothing began",
+        "sync#2027-04-25#01",
+        put(after__counted_from="2027-04-24T00:00:00.000Z"),
+        "it counts from 2027-04-24T00:00:00.000Z, when nothing began",
+        "line 76 counts from 2027-04-24T00:00:00.000Z, when nothing began",
+    ),
+    Forgery(
         "nothing owed",
         "c#forced",
         put(after__owed=None),
@@ -345,7 +359,7 @@ FORGERIES = [
         "c#words",
         put(after__period_number=3),
         "an entry of the kind meter moves the account into another period",
-        "line 12 is in another period than the entry before, and a meter",
+        "line 12 is in another period than the entry before, and of the kind meter",
     ),
 ]
 

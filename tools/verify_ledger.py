@@ -43,7 +43,7 @@ CHARGES = ("charge", "capture")
 GIVES = ("allocation", "proration", "carryover", "pack", "promotion", "adjustment")
 OF_THE_PLAN = ("allocation", "proration", "carryover")
 RECALLS = ("revocation", "release", "pack", "confirmation")
-BEGINS_WITHOUT = ("used", "owed", "knowledge_words", "workflows", "members", "top_up_below")
+BEGINS_WITHOUT = ("used", "counted_from", "owed", "knowledge_words", "workflows", "members", "top_up_below")
 BEGINS = ("allocation", "period", "plan_change", "standing")
 
 
@@ -308,9 +308,10 @@ class Verifier:
             return
         same = (period(before), counts_from(before)) == (period(after), counts_from(after))
         if not same and kind not in BEGINS:
-            raise Wrong(f"is in another period than the entry before, and a {kind}")
+            raise Wrong(f"is in another period than the entry before, and of the kind {kind}")
         self._check_used(entry, before, same)
         was, owed, missing = before.get("owed", 0), after.get("owed", 0), entry.get("shortfall", 0)
+        credits = entry["credits"]
         if kind == "adjustment":
             right = owed == was + missing
         else:

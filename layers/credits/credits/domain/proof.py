@@ -124,7 +124,9 @@ def _check_account(before: Account | None, entry: AnyEntry, account: Account) ->
         yield f"total is {entry.total}, the account's is {account.total}"
     yield from _check_grants(before.grants if before else (), entry)
     if before is None:
-        if entry.kind is not EntryKind.OPENED or any(getattr(account, name) for name in ("used", "owed", *ONLY)):
+        if entry.kind is not EntryKind.OPENED or any(
+            getattr(account, name) for name in ("used", "counted_from", "owed", *ONLY)
+        ):
             yield "the first entry is not the opening of an account that has done nothing"
         return
     for name, kind in ONLY.items():
