@@ -166,6 +166,11 @@ def counts_from(after: dict[str, Any]) -> str:
     return since
 
 
+def count_of(after: dict[str, Any]) -> tuple[str, int, str]:
+    """Which count of used credits the account is in: the period of which cycle, and since when."""
+    return after["anchor"], after.get("period_number", 0), counts_from(after)
+
+
 class Book:
     """One book: its last entry so far."""
 
@@ -306,7 +311,7 @@ class Verifier:
             if kind != "opened" or any(after.get(name) for name in BEGINS_WITHOUT):
                 raise Wrong("is not the opening of an account that has done nothing")
             return
-        same = (period(before), counts_from(before)) == (period(after), counts_from(after))
+        same = count_of(before) == count_of(after)
         if not same and kind not in BEGINS:
             raise Wrong(f"is in another period than the entry before, and of the kind {kind}")
         self._check_used(entry, before, same)

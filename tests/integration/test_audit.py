@@ -32,6 +32,7 @@ from credits.domain.record import (
 from credits.errors import AccountNotFound
 from credits.ledger.audit import Audit, audit
 from credits.ledger.dynamo import DynamoStore
+from credits.ledger.export import lines
 from credits.ledger.memory import MemoryStore
 from credits.ledger.post import post
 from credits.ledger.store import AccountKey, BookKey, EntryKey, HoldKey, Ledger, MemberKey, place
@@ -39,6 +40,7 @@ from credits.ledger.trail import Problem
 from tests.forging import FORGERIES, Forgery, forged_store, plant
 from tests.integration.conftest import tables_of_one_test
 from tests.moves import CATALOG, NOON, captured, charged, granted, held, messages, moved_to, opened, released, renewed
+from tests.verifier import said_of
 from tests.whole_story import history, whole_story
 
 DAY = timedelta(days=1)
@@ -128,6 +130,18 @@ def test_a_story_in_which_everything_happens_holds(store: Ledger) -> None:
 
     assert {entry.kind for entry in history(store)} == set(EntryKind)
     assert audit(store, "acme") == Audit(91, ())
+
+
+def test_an_upgrade_in_the_first_millisecond_of_a_period_that_was_used_holds(store: Ledger) -> None:
+    opened(store)
+    reset = NOON + timedelta(days=30)
+    charged(store, "k1", messages(2), at=reset)
+
+    moved_to(store, "up", "pro", at=reset)
+
+    assert [entry.after.used for entry in history(store) if isinstance(entry.after, Account)][-3:] == [2, 0, 0]
+    assert audit(store, "acme") == Audit(7, ())
+    assert said_of(lines(store, "acme")) == "holds"
 
 
 def test_a_new_account_holds(store: Ledger) -> None:

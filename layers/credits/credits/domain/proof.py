@@ -132,7 +132,7 @@ def _check_account(before: Account | None, entry: AnyEntry, account: Account) ->
     for name, kind in ONLY.items():
         if entry.kind is not kind and getattr(account, name) != getattr(before, name):
             yield f"an entry of the kind {entry.kind} moves the account's {name}"
-    if (account.period, account.counts_from) != (before.period, before.counts_from) and entry.kind not in BEGINS:
+    if _begins(before, account) and entry.kind not in BEGINS:
         yield f"an entry of the kind {entry.kind} moves the account into another period"
     if account.counted_from not in (None, before.counted_from, entry.at):
         yield f"it counts from {to_text(account.counted_from)}, when nothing began"
@@ -140,6 +140,11 @@ def _check_account(before: Account | None, entry: AnyEntry, account: Account) ->
         yield f"used is {account.used}, and was {before.used} before {entry.credits} credits"
     if not _owed_is_right(before, entry, account.owed):
         yield f"owed is {account.owed}, and was {before.owed} before {entry.credits} credits"
+
+
+def _begins(before: Account, account: Account) -> bool:
+    """Whether a period begins, or its count. An upgrade in the first millisecond of a period begins another with it."""
+    return (account.period, account.counts_from) != (before.period, before.counts_from)
 
 
 def _used(before: Account, entry: AnyEntry) -> Sequence[int]:
@@ -152,9 +157,7 @@ def _used(before: Account, entry: AnyEntry) -> Sequence[int]:
             return [before.used - sum(draw.credits + draw.held for draw in entry.draws)]
         case EntryKind.REFUND:
             return [before.used, max(before.used - entry.credits, 0)]
-        case kind if (
-            kind in BEGINS and isinstance(entry.after, Account) and entry.after.counts_from != before.counts_from
-        ):
+        case kind if kind in BEGINS and isinstance(entry.after, Account) and _begins(before, entry.after):
             return [before.used, 0]
     return [before.used]
 
