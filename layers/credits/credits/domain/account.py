@@ -116,8 +116,8 @@ class Account:
 
     @property
     def counts_from(self) -> datetime:
-        """Since when `used` counts, and the members' counts with it. Two counts of an account have it in common only where
-        the first lasted no millisecond."""
+        """Since when `used` counts, and the members' counts with it. Two counts of an account have it in common only
+        where the first lasted no millisecond."""
         return self.counted_from or self.period.start
 
     def recounted(self, at: datetime) -> "Account":
