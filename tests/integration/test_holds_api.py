@@ -118,7 +118,10 @@ def test_a_capture_over_the_hold_is_402_and_one_after_its_end_409(stack: Stack) 
 
     close(stack, path)
     closed = capture(stack, path, "k2")
-    assert (closed.status, closed.body["code"], closed.body["status"]) == (409, "hold_closed", "closed")
+    assert (closed.status, closed.body["code"], closed.body["status"]) == (409, "hold_closed", 409)
+    assert closed.body["hold_status"] == "closed"
+    extension = stack.call("POST", f"{path}/holds/run-1/extensions", {"credits": 1}, key="more").body
+    assert (extension["status"], extension["hold_status"]) == (409, "closed")
     assert capture(stack, path, "k3", hold_id="nobody").body["code"] == "hold_not_found"
 
 
@@ -128,7 +131,9 @@ def test_a_hold_that_expired_is_told_so_by_whoever_looks_and_gives_back_when_it_
     capture(stack, path, "k1")
     stack.now += timedelta(seconds=60)
 
-    assert capture(stack, path, "k2").body["status"] == "expired"
+    late = capture(stack, path, "k2")
+    assert (late.status, late.body["code"], late.body["status"]) == (409, "hold_closed", 409)
+    assert late.body["hold_status"] == "expired"
     shown = stack.call("GET", f"{path}/holds/run-1").body
     assert (shown["status"], shown["captured"], shown["remaining"]) == ("expired", 1, 0)
     assert stack.call("GET", f"{path}/holds").body["holds"] == []

@@ -1,5 +1,6 @@
 """The error tree: what programs branch on."""
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -41,6 +42,7 @@ from credits.errors import (
     Unauthenticated,
     Unavailable,
 )
+from credits.runtime.problem import problem
 from tests.unit.books import utc
 
 RESET = utc("2026-02-10 09:00")
@@ -146,6 +148,23 @@ def test_every_error_says_something_under_a_title(error: CreditsError) -> None:
     assert error.title.strip()
 
 
+@pytest.mark.parametrize("error", ONE_OF_EACH, ids=lambda error: type(error).__name__)
+def test_the_problem_of_every_error_has_its_own_status_title_detail_and_code(error: CreditsError) -> None:
+    told = json.loads(problem(error))
+
+    assert (told["status"], told["title"], told["detail"]) == (error.http_status, error.title, error.detail)
+    assert (told["code"], told["type"]) == (error.code, f"urn:infuseos:credits:{error.code}")
+
+
+@pytest.mark.parametrize("name", ["type", "title", "status", "detail", "code"])
+def test_no_field_overwrites_what_every_problem_has(name: str) -> None:
+    error = Conflict("this disagrees")
+    error.fields[name] = "closed"
+
+    with pytest.raises(ValueError, match=f"^Conflict has fields that every problem has: {name}$"):
+        problem(error)
+
+
 def test_there_is_one_of_each_above() -> None:
     assert {type(error) for error in ONE_OF_EACH} == set(tree(CreditsError))
 
@@ -179,6 +198,7 @@ def test_there_is_one_of_each_above() -> None:
         (ConversationNotFound("acme", "chat-1"), {"account_id": "acme", "conversation_id": "chat-1"}),
         (IdempotencyKeyReused("k1"), {"key": "k1"}),
         (TooManyGrants("acme", 20), {"account_id": "acme", "limit": 20}),
+        (HoldClosed("run-7", status="expired"), {"hold_id": "run-7", "hold_status": "expired"}),
         (ManagedByStripe("acme"), {"account_id": "acme"}),
         (PayloadTooLarge(size_bytes=9, limit_bytes=8), {"size_bytes": 9, "limit_bytes": 8}),
         (Contended(retry_after_seconds=2), {"retry_after": 2}),

@@ -176,7 +176,7 @@ def test_a_hold_that_expired_cannot_be_captured_whether_that_is_written_down_or_
 
     with pytest.raises(HoldClosed) as refused:
         book.capture("message", at=at)
-    assert refused.value.fields == {"hold_id": "run-1", "status": "expired"}
+    assert refused.value.fields == {"hold_id": "run-1", "hold_status": "expired"}
 
     book.release(at=at)
     with pytest.raises(HoldClosed):

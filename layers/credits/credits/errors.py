@@ -36,7 +36,8 @@
         └── NotQueued                 503 not_queued
 
 An error is data: `code` names it for programs, `http_status` is what HTTP answers, `fields` are the facts a caller can
-act on, and the message says what happened and what to do. Nothing ever parses a message.
+act on, and the message says what happened and what to do. Nothing ever parses a message. A field is never named as what
+every problem document has (type, title, status, detail, code).
 """
 
 from collections.abc import Sequence
@@ -350,7 +351,7 @@ class HoldClosed(Conflict):
 
     def __init__(self, hold_id: str, *, status: str) -> None:
         super().__init__(
-            f"The hold {hold_id} is {status}: open a new one, or charge instead.", hold_id=hold_id, status=status
+            f"The hold {hold_id} is {status}: open a new one, or charge instead.", hold_id=hold_id, hold_status=status
         )
 
 

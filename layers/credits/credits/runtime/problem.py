@@ -11,18 +11,21 @@ PROBLEM_JSON: Final = "application/problem+json"
 
 
 def problem(error: CreditsError, **further: Any) -> str:
-    """The body that tells this error, with its fields and `further` ones."""
-    fields = {name: _plain(value) for name, value in error.fields.items() if value is not None}
-    body = {
+    """The body that tells this error, with its fields and `further` ones.
+
+    ValueError where one of these would overwrite what every problem has: that is a mistake in the error's class.
+    """
+    told = {
         "type": f"urn:infuseos:credits:{error.code}",
         "title": error.title,
         "status": error.http_status,
         "detail": error.detail,
         "code": error.code,
-        **fields,
-        **further,
     }
-    return json.dumps(body, separators=(",", ":"))
+    fields = {name: _plain(value) for name, value in error.fields.items() if value is not None} | further
+    if taken := told.keys() & fields.keys():
+        raise ValueError(f"{type(error).__name__} has fields that every problem has: {', '.join(sorted(taken))}")
+    return json.dumps(told | fields, separators=(",", ":"))
 
 
 def problem_headers(error: CreditsError) -> dict[str, str]:
