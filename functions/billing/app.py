@@ -7,6 +7,7 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Query
 
 from credits.access.caller import Scope
+from credits.catalog import MOST_SEATS
 from credits.ledger.read import account_now
 from credits.payments.checkout import open_desk, open_portal, order_pack, order_plan, order_seats
 from credits.payments.order import Order as Wanted
@@ -26,7 +27,7 @@ from credits.runtime.wire.billing import (
     TopUp,
     TopUpRequest,
 )
-from credits.runtime.wire.shape import MOST_SEATS, Id
+from credits.runtime.wire.shape import Id
 
 stage = Stage.from_environment()
 settings = StripeSettings.from_environment()

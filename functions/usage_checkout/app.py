@@ -10,6 +10,7 @@ from uuid import uuid4
 from aws_lambda_powertools.event_handler import Response
 
 from credits.access.sessions import May, Secret, Session, Sessions
+from credits.catalog import MOST_SEATS
 from credits.ledger.read import account_now
 from credits.page import FOLDER
 from credits.page.order import order_view
@@ -20,7 +21,6 @@ from credits.runtime.pages import PageHeaders, Pages, Views, see_other
 from credits.runtime.settings import StripeSettings
 from credits.runtime.stage import Stage
 from credits.runtime.wire.order import order_key, ordered_plan
-from credits.runtime.wire.shape import MOST_SEATS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

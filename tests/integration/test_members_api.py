@@ -227,7 +227,7 @@ def test_knowledge_words_are_set_up_to_the_limit_of_the_plan(stack: Stack) -> No
     refused = stack.call("PUT", f"{path}/meters/knowledge_words", {"value": 50_001})
 
     assert (answer.status, answer.body["knowledge_words"]) == (200, {"used": 50_000, "limit": 50_000})
-    shown = ("meter", "used", "limit", "wanted", "plan", "plans")
+    shown = ("meter", "used", "limit", "wanted", "plan", "plans", "seats")
     assert (refused.status, refused.body["code"]) == (403, "limit_reached")
     assert [refused.body[name] for name in shown] == [
         "knowledge_words",
@@ -236,8 +236,22 @@ def test_knowledge_words_are_set_up_to_the_limit_of_the_plan(stack: Stack) -> No
         50_001,
         "free",
         ["pro", "max", "team"],
+        {"team": 1},
     ]
     assert stack.call("PUT", f"{path}/meters/knowledge_words", {"value": -1}).status == 400
+
+
+def test_a_team_at_its_limit_is_told_the_seats_that_would_lift_it(stack: Stack) -> None:
+    path = stack.opened()
+    stack.call("PUT", f"{path}/plan", {"plan": "team", "seats": 3})
+
+    refused = stack.call("PUT", f"{path}/meters/knowledge_words", {"value": 16_000_000})
+
+    assert (refused.status, refused.body["code"], refused.body["limit"]) == (403, "limit_reached", 15_000_000)
+    assert (refused.body["plans"], refused.body["seats"]) == (["team"], {"team": 4})
+    assert refused.body["detail"].endswith("Plans that allow it: team with 4 seats.")
+    stack.call("PUT", f"{path}/plan", {"plan": "team", "seats": 4})
+    assert stack.call("PUT", f"{path}/meters/knowledge_words", {"value": 16_000_000}).status == 200
 
 
 def test_workflows_are_counted_once_for_each_key_and_limited(stack: Stack) -> None:

@@ -62,7 +62,7 @@ ONE_OF_EACH = [
     MemberCapReached("ann", credit_cap=100, used=90, required=20, resets_at=RESET),
     Forbidden("the scope admin is missing"),
     NotInPlan("model", "claude-opus", "free", ["pro", "max", "team"]),
-    LimitReached("workflows", used=2, limit=2, wanted=3, plan="free", plans=["pro", "max", "team"]),
+    LimitReached("workflows", used=2, limit=2, wanted=3, plan="free", lifted_by={"pro": None, "team": 1}),
     NotFound("there is nothing"),
     AccountNotFound("acme"),
     ChargeNotFound("acme", "c1"),
@@ -192,6 +192,18 @@ def test_there_is_one_of_each_above() -> None:
         (
             NotInPlan("model", "claude-opus", "free", ["pro"]),
             {"model": "claude-opus", "plan": "free", "plans": ["pro"]},
+        ),
+        (
+            LimitReached("workflows", used=2, limit=2, wanted=30, plan="free", lifted_by={"max": None, "team": 2}),
+            {
+                "meter": "workflows",
+                "used": 2,
+                "limit": 2,
+                "wanted": 30,
+                "plan": "free",
+                "plans": ["max", "team"],
+                "seats": {"team": 2},
+            },
         ),
         (AccountNotFound("acme"), {"account_id": "acme"}),
         (ChargeNotFound("acme", "c1"), {"account_id": "acme", "charge_id": "c1"}),

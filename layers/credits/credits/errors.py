@@ -40,7 +40,7 @@ act on, and the message says what happened and what to do. Nothing ever parses a
 every problem document has (type, title, status, detail, code).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -222,14 +222,21 @@ class NotInPlan(CreditsError):
 
 
 class LimitReached(CreditsError):
-    """More of a meter than the plan allows; `plans` names the plans that allow it. Nothing was written."""
+    """More of a meter than the plan allows. Nothing was written.
+
+    `plans` names the plans that allow it, and `seats` how many are needed of those that are sold by the seat. Both are
+    told at once by `lifted_by`: each plan with its seats, None where it has none.
+    """
 
     code = "limit_reached"
     http_status = 403
     title = "The plan's limit is reached"
 
-    def __init__(self, meter: str, *, used: int, limit: int, wanted: int, plan: str, plans: Sequence[str]) -> None:
-        offer = f"Plans that allow it: {', '.join(plans)}." if plans else "No plan allows it."
+    def __init__(
+        self, meter: str, *, used: int, limit: int, wanted: int, plan: str, lifted_by: Mapping[str, int | None]
+    ) -> None:
+        offers = [_with_seats(each, seats) for each, seats in lifted_by.items()]
+        offer = f"Plans that allow it: {', '.join(offers)}." if offers else "No plan allows it."
         super().__init__(
             f"The plan {plan} allows {limit:,} {meter.replace('_', ' ')}; {used:,} are used, and {wanted:,} were asked "
             f"for. {offer}",
@@ -238,7 +245,8 @@ class LimitReached(CreditsError):
             limit=limit,
             wanted=wanted,
             plan=plan,
-            plans=list(plans),
+            plans=list(lifted_by),
+            seats={each: seats for each, seats in lifted_by.items() if seats is not None},
         )
 
 
@@ -471,3 +479,7 @@ class NotQueued(Unavailable):
 
     def __init__(self, *, retry_after_seconds: int) -> None:
         CreditsError.__init__(self, "Nothing of the event was kept: send it again.", retry_after=retry_after_seconds)
+
+
+def _with_seats(plan: str, seats: int | None) -> str:
+    return plan if seats is None else f"{plan} with {seats:,} seat{'s' if seats > 1 else ''}"

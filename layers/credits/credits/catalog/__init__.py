@@ -11,11 +11,25 @@
 Standard library only: every function imports it on its cold path.
 """
 
-from credits.catalog.catalog import Action, Bullet, Catalog, Example, Model, Pack, Plan, Policies, Step, Tip, Upgrade
+from credits.catalog.catalog import (
+    MOST_SEATS,
+    Action,
+    Bullet,
+    Catalog,
+    Example,
+    Model,
+    Pack,
+    Plan,
+    Policies,
+    Step,
+    Tip,
+    Upgrade,
+)
 from credits.catalog.fields import InvalidCatalog
 from credits.catalog.loader import load
 
 __all__ = [
+    "MOST_SEATS",
     "Action",
     "Bullet",
     "Catalog",

@@ -5,8 +5,12 @@ Credits are whole, prices are whole cents of `Catalog.currency`, a period is a m
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
+from typing import Final
 
 EVERY_MODEL = "*"
+
+MOST_SEATS: Final = 10_000
+"""What an account may have of a plan that is sold by the seat."""
 
 
 @dataclass(frozen=True, slots=True)

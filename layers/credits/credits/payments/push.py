@@ -17,16 +17,13 @@ from typing import Any, Final
 
 import stripe
 
-from credits.catalog import Catalog
+from credits.catalog import MOST_SEATS, Catalog
 from credits.payments.client import API_VERSION
 from credits.payments.lookup import CONFIGURATION, PLANS, SEATS, pack_key, plan_key, portal_configurations
 from credits.payments.signal import HANDLED
 
 KEYS_AT_ONCE: Final = 10
 """How many lookup keys Stripe takes in one question."""
-
-MOST_SEATS: Final = 10_000
-"""What an account may have."""
 
 UNKNOWN: Final = "(new)"
 """The id of what a dry run does not make."""

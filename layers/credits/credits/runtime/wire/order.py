@@ -3,9 +3,10 @@
 import re
 from collections.abc import Mapping
 
+from credits.catalog import MOST_SEATS
 from credits.errors import InvalidRequest
 from credits.payments.order import Order
-from credits.runtime.wire.shape import ID, MOST_SEATS
+from credits.runtime.wire.shape import ID
 
 
 def ordered_plan(fields: Mapping[str, str]) -> Order:

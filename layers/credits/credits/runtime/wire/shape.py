@@ -4,13 +4,11 @@ from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from credits.catalog import load
+from credits.catalog import MOST_SEATS, load
 
 POLICIES: Final = load().policies
 ID: Final = r"^[A-Za-z0-9][A-Za-z0-9._:@-]{0,63}$"
 """What an id is made of. `#` is not in it: stored keys are put together with it."""
-
-MOST_SEATS: Final = 10_000
 
 Id = Annotated[str, Field(pattern=ID)]
 Title = Annotated[str, Field(min_length=1, max_length=200)]
