@@ -217,6 +217,23 @@ def test_every_error_has_this_shape(stack: Stack) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "detail"),
+    [
+        ("adjustments", {"credits": 0, "reason": "x", "by": "ops"}, "credits: must not be 0"),
+        ("holds/run-1/extensions", {}, "body: give credits, expires_in, or both"),
+        ("checkout-sessions", {}, "body: name a plan or a pack, and only one of them"),
+    ],
+)
+def test_what_a_shape_of_ours_refuses_is_told_in_its_own_words(
+    stack: Stack, path: str, body: object, detail: str
+) -> None:
+    answer = stack.call("POST", f"/v1/accounts/acme/{path}", body, key="k1")
+
+    assert (answer.status, answer.body["detail"]) == (400, detail)
+    assert answer.body["errors"] == [{"field": answer.body["field"], "message": detail.partition(": ")[2]}]
+
+
 def test_a_refusal_before_the_route_has_the_same_shape(stack: Stack) -> None:
     answer = stack.functions.call("GET", "/v1/accounts")
 

@@ -16,7 +16,7 @@ becomes a problem document here, in one place:
 
 import json
 from base64 import b64decode
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from hashlib import sha256
 from http import HTTPStatus
 from time import perf_counter
@@ -136,7 +136,7 @@ class Api(APIGatewayHttpResolver):
         return problem_document(error, upgrade_url=self.stage.settings.upgrade_url)
 
     def _invalid(self, error: RequestValidationError) -> Response[str]:
-        return self._problem(InvalidRequest([(_path(each["loc"]), each["msg"]) for each in error.errors()]))
+        return self._problem(InvalidRequest([(_path(each["loc"]), _message(each)) for each in error.errors()]))
 
     def _fault(self, error: Exception) -> Response[str]:
         logger.error("fault", exc_info=error)
@@ -227,3 +227,8 @@ def _path(location: tuple[Any, ...]) -> str:
     if where == "header":
         return parts[0].title()
     return "body" if where == "body" and parts[:1] and parts[0].isdecimal() else ".".join(parts) or where
+
+
+def _message(error: Mapping[str, Any]) -> str:
+    """What is wrong, in the words of whoever found it: pydantic puts "Value error, " before those of our shapes."""
+    return str(error["ctx"]["error"]) if error["type"] == "value_error" else str(error["msg"])
