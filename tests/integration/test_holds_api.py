@@ -218,6 +218,15 @@ def test_an_extension_answers_the_hold_and_a_replay_of_it_the_same(stack: Stack)
     assert credits_of(stack, path) == (270, 30, 0)
 
 
+def test_an_extension_to_an_earlier_instant_leaves_the_expiry_that_stands(stack: Stack) -> None:
+    path = stack.opened()
+    hold(stack, path, expires_in=600)
+
+    answer = stack.call("POST", f"{path}/holds/run-1/extensions", {"expires_in": 60}, key="sooner")
+
+    assert (answer.status, answer.body["expires_at"]) == (201, "2026-11-23T12:10:00.000Z")
+
+
 def test_open_holds_are_listed_by_pages_the_soonest_to_expire_first(stack: Stack) -> None:
     path = stack.opened()
     for key, seconds in (("c", 300), ("a", 100), ("b", 200), ("closed", 50)):

@@ -43,6 +43,16 @@ def test_a_member_is_made_read_listed_and_removed(stack: Stack) -> None:
     assert stack.call("GET", f"{path}/audit").body["problems"] == []
 
 
+def test_a_member_has_no_cap_unless_one_is_given(stack: Stack) -> None:
+    path = stack.opened()
+
+    made = stack.call("PUT", f"{path}/members/mara", {})
+    assert (made.status, made.body["credit_cap"]) == (200, None)
+
+    set_cap(stack, path, 100)
+    assert stack.call("PUT", f"{path}/members/mara", {}).body["credit_cap"] is None
+
+
 def test_the_same_member_again_writes_nothing(stack: Stack) -> None:
     path = stack.opened()
     set_cap(stack, path, 100)

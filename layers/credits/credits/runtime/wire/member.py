@@ -14,9 +14,9 @@ CreditCap = Annotated[int, Field(strict=True, ge=0, le=100_000_000)]
 
 
 class MemberRequest(Request):
-    """The most that the member may spend in a period of the account; null for no cap."""
+    """The most that the member may spend in a period of the account; null, or nothing said, for no cap."""
 
-    credit_cap: CreditCap | None
+    credit_cap: CreditCap | None = None
 
 
 class Member(Answer):
