@@ -1,7 +1,8 @@
 """The examples of the OpenAPI document, for every route without a word in the route itself.
 
 A request's example is the route's event in events/, which the tests send. An answer's is put together from its shape:
-what a field says of itself first (`Field(examples=[…])`), then what fields of this name mostly hold.
+what a field says of itself first (`Field(examples=[…])`), then what fields of this name mostly hold. A refusal's is an
+error that answers with its status, as it is really told.
 """
 
 import json
@@ -9,6 +10,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from credits.domain.instant import from_text
+from credits.errors import (
+    AccountNotFound,
+    Contended,
+    CreditsError,
+    Forbidden,
+    IdempotencyKeyReused,
+    InsufficientCredits,
+    InvalidRequest,
+    PayloadTooLarge,
+    Unauthenticated,
+    Unavailable,
+)
+from credits.runtime.problem import PROBLEM_JSON, problem
 from local.template import ROOT
 
 EVENTS = ROOT / "events"
@@ -27,7 +42,6 @@ MOSTLY: Final[Mapping[str, Any]] = {
     "amount_cents": 2900,
     "catalog_version": "2026-11-23",
     "charge_id": "charge-1",
-    "code": "not_found",
     "confirmed": False,
     "conversation_id": "conversation-1",
     "conversation_title": "Emails from John",
@@ -36,7 +50,6 @@ MOSTLY: Final[Mapping[str, Any]] = {
     "credits_per_day": 12.5,
     "currency": "usd",
     "description": "emails from John",
-    "detail": "There is nothing at this path.",
     "entries": 42,
     "from_plan": "free",
     "grant_id": "g2",
@@ -60,13 +73,11 @@ MOSTLY: Final[Mapping[str, Any]] = {
     "remaining_after": 299,
     "seats": 1,
     "seq": 3,
-    "status": 404,
     "text": "Look at usage weekly, to know the pattern before running out.",
     "title": "Emails from John",
     "to_plan": "pro",
     "tool": "gmail.search",
     "total": 300,
-    "type": "urn:infuseos:credits:not_found",
     "url": "https://credits.infuseos.example/usage?session=…",
     "used": 1,
     "version": "2026-11-23",
@@ -87,6 +98,21 @@ WORDS = ("charge", "allocation", "active", "applied", "promotion")
 
 OTHERWISE: Final[Mapping[str, Any]] = {"boolean": True, "integer": 1, "number": 1.0, "string": "text", "null": None}
 INSTANT = "2026-11-23T12:00:00.000Z"
+REFUSALS: Final = (
+    InvalidRequest([("quantity", "Input should be greater than or equal to 1")]),
+    Unauthenticated("This API key is unknown or was revoked."),
+    InsufficientCredits(required=20, remaining=5, resets_at=from_text(INSTANT)),
+    Forbidden("This needs an API key with the scope charge.", scope="charge"),
+    AccountNotFound("acme"),
+    IdempotencyKeyReused("charge-1"),
+    PayloadTooLarge(size_bytes=140_000, limit_bytes=131_072),
+    Contended(retry_after_seconds=1),
+    CreditsError("The fault was logged. What was asked for may be sent again with the same key."),
+    Unavailable(retry_after_seconds=1),
+)
+"""One for each status that refuses."""
+PROBLEMS: Final = {str(error.http_status): json.loads(problem(error)) for error in REFUSALS}
+
 HASH = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 
 
@@ -96,9 +122,11 @@ def add_examples(document: Json) -> None:
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
             _ask(operation, events.get(f"{method.upper()} {path}", {}))
-            for answer in operation["responses"].values():
-                for content in answer.get("content", {}).values():
-                    content["example"] = example(content["schema"], document["components"]["schemas"])
+            for status, answer in operation["responses"].items():
+                for kind, content in answer.get("content", {}).items():
+                    refused = kind == PROBLEM_JSON
+                    shapes = document["components"]["schemas"]
+                    content["example"] = PROBLEMS[status] if refused else example(content["schema"], shapes)
 
 
 def example(schema: Json, shapes: Mapping[str, Json], name: str = "", depth: int = 0) -> Any:  # noqa: PLR0911 - a case each

@@ -8,12 +8,14 @@ import importlib
 import json
 import os
 import sys
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 from aws_lambda_powertools.event_handler.openapi.merge import OpenAPIMerge
 from aws_lambda_powertools.event_handler.openapi.models import HTTPBearer
 
+from credits.runtime.problem import PROBLEM_JSON
 from local.examples import add_examples
 from local.resources import Resources
 from local.stack import PARAMETERS, VARIABLES
@@ -23,6 +25,8 @@ DOCUMENT = ROOT / "functions" / "accounts" / "openapi.json"
 
 # What Powertools would answer to a request, and tell of a response, that its validation refuses.
 POWERTOOLS_ANSWERS = ("HTTPValidationError", "ResponseValidationError", "ValidationError")
+
+PROBLEM = {"$ref": "#/components/schemas/Problem"}
 
 # Functions are only imported here, and call nobody.
 NOWHERE = "http://127.0.0.1:9"
@@ -64,12 +68,18 @@ def document() -> dict[str, Any]:
 
 
 def _as_we_answer(operation: dict[str, Any]) -> None:
-    """Takes out the answers that Powertools adds to every route and we never give: what is invalid is our 400, and a
-    fault a problem document like any other. An operation that is never refused for its key needs none."""
+    """Takes out the answers that Powertools adds to every route and we never give: what is invalid is our 400. Puts in
+    those that every route of ours may give: a fault, and where there is a body, that it is too large. An operation that
+    is never refused for its key needs none."""
     responses = operation["responses"]
     for status, answer in list(responses.items()):
         if any(f'"#/components/schemas/{name}"' in json.dumps(answer) for name in POWERTOOLS_ANSWERS):
             del responses[status]
+    unforeseen = [HTTPStatus.INTERNAL_SERVER_ERROR]
+    if "requestBody" in operation:
+        unforeseen.append(HTTPStatus.CONTENT_TOO_LARGE)
+    for status in unforeseen:
+        responses[str(status.value)] = {"description": status.phrase, "content": {PROBLEM_JSON: {"schema": PROBLEM}}}
     if "401" not in responses:
         operation["security"] = []
 

@@ -56,3 +56,18 @@ def test_a_route_has_an_example_of_each_parameter_that_it_needs(route: str) -> N
 def test_a_route_says_what_it_does(route: str) -> None:
     assert ROUTES[route]["summary"]
     assert ROUTES[route]["description"]
+
+
+@each_route
+def test_the_example_of_a_refusal_is_of_its_own_status(route: str) -> None:
+    for status, answer in ROUTES[route]["responses"].items():
+        if refusal := answer.get("content", {}).get("application/problem+json"):
+            assert refusal["example"]["status"] == int(status)
+
+
+@each_route
+def test_a_route_may_fail_and_one_with_a_body_may_find_it_too_large(route: str) -> None:
+    operation = ROUTES[route]
+
+    assert "500" in operation["responses"]
+    assert ("413" in operation["responses"]) == ("requestBody" in operation)
