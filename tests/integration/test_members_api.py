@@ -332,6 +332,9 @@ def test_an_adjustment_below_zero_is_refused_unless_it_is_forced_and_then_named_
     assert stack.call("GET", f"{path}/entries").body["entries"][0]["forced"] is True
     stack.now += timedelta(days=31)
     assert stack.call("GET", path).body["credits"]["remaining"] == 299
+    stack.charged(path, "k1")
+    settled = stack.call("GET", f"{path}/entries", query={"kind": "revocation"}).body["entries"]
+    assert [(each["credits"], each["description"]) for each in settled] == [(-1, "owed from before")]
     assert stack.call("GET", f"{path}/audit").body["problems"] == []
 
 

@@ -98,7 +98,7 @@ def settle_debt(journal: Journal, given: Sequence[Draw], at: datetime, key: str 
         grants, draws = without(account.grants, settled, *(draw.grant_id for draw in given))
         after = replace(account, grants=grants, owed=account.owed - settled)
         key = key or f"owed#{account.seq + 1}"
-        journal.write(EntryKind.REVOCATION, key, at, after, draws, description="owed for credits already spent")
+        journal.write(EntryKind.REVOCATION, key, at, after, draws, description="owed from before")
 
 
 def move_to_plan(account: Account, plan: str, seats: int, anchor: datetime) -> Account:
