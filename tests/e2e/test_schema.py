@@ -49,7 +49,7 @@ def operations(*, with_something_to_get_wrong: bool = False) -> list[str]:
 
 def is_api_gateway_s_own(response: Any) -> bool:
     """`{"message": …}`: a path that leads to no function, or more than API Gateway lets through."""
-    return response.status_code in {404, 413, 429, 431} and response.headers["content-type"] == "application/json"
+    return response.status_code in {404, 413, 429, 431} and response.headers["content-type"] == ["application/json"]
 
 
 def ask(stack: Launched, operation: str, mode: GenerationMode) -> None:
