@@ -274,6 +274,7 @@ def test_workflows_are_counted_once_for_each_key_and_limited(stack: Stack) -> No
     assert change(2, "w1").headers["idempotency-replayed"] == "true"
     assert change(1, "w2").body["code"] == "limit_reached"
     assert change(-3, "w3").body["code"] == "invalid_request"
+    assert change(0, "w3").body["detail"] == "change: must not be 0"
     assert change(-1, "w4").body["workflows"] == {"active": 1, "limit": 2}
     assert change(1, "w2").body["workflows"] == {"active": 2, "limit": 2}
 

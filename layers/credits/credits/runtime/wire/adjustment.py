@@ -2,27 +2,20 @@
 
 from typing import Annotated
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from credits.domain.entry import AnyEntry as LedgerEntry
 from credits.runtime.wire.charge import Balance
-from credits.runtime.wire.shape import Answer, Id, Request, Text
+from credits.runtime.wire.shape import Answer, Id, NotZero, Request, Text
 
 
 class AdjustmentRequest(Request):
     """Credits to put right, up or down; why, and who asks for it."""
 
-    credits: Annotated[int, Field(strict=True, ge=-100_000_000, le=100_000_000)]
+    credits: Annotated[int, Field(strict=True, ge=-100_000_000, le=100_000_000), NotZero]
     reason: Text
     by: Id
     force: bool = Field(default=False, description="Take all there is where the balance does not cover it.")
-
-    @field_validator("credits")
-    @classmethod
-    def _moves_something(cls, credits: int) -> int:
-        if not credits:
-            raise ValueError("must not be 0")
-        return credits
 
 
 class Adjustment(Answer):

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from credits.runtime.wire.shape import Request
+from credits.runtime.wire.shape import NotZero, Request
 
 
 class KnowledgeWordsRequest(Request):
@@ -16,4 +16,4 @@ class KnowledgeWordsRequest(Request):
 class WorkflowsRequest(Request):
     """How many workflows were started (or stopped, where it is negative)."""
 
-    change: Annotated[int, Field(strict=True, ge=-1_000_000, le=1_000_000)]
+    change: Annotated[int, Field(strict=True, ge=-1_000_000, le=1_000_000), NotZero]
