@@ -1,6 +1,7 @@
 """Automatic top-ups: the line over HTTP, the crossing in the ledger, and what the function buys for it."""
 
 import json
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -10,6 +11,7 @@ import stripe
 from credits.domain.notice import NoticeType, notices
 from credits.ledger.dynamo import DynamoStore
 from credits.ledger.store import Span
+from credits.payments import fetch
 from local.template import load
 from local.zygote import Context
 from tests.integration.conftest import Stack
@@ -123,7 +125,8 @@ def test_a_crossing_buys_the_pack_once_however_often_it_is_told(stack: Stack) ->
     assert (crossing["data"]["remaining"], crossing["data"]["below"]) == (199, 200)
     assert told(stack, crossing) == {"batchItemFailures": []}
     assert told(stack, crossing, crossing) == {"batchItemFailures": []}
-    assert bought(stack, path) == [(999, "succeeded", {"account_id": account_of(path), "pack": "small"})]
+    metadata = {"account_id": account_of(path), "pack": "small", "top_up": f"1#{crossing['seq']}"}
+    assert bought(stack, path) == [(999, "succeeded", metadata)]
     assert shown(stack, path) == (1, None)
 
 
@@ -220,32 +223,191 @@ def test_a_top_up_that_was_taken_away_buys_nothing(stack: Stack) -> None:
     assert bought(stack, path) == []
 
 
-def test_a_reply_that_was_lost_is_found_by_the_next_try_and_paid_once(
+def losing_one(stack: Stack, monkeypatch: pytest.MonkeyPatch, *, before_it_arrived: bool = False) -> list[str]:
+    """From now on one payment is lost: its reply, or the request itself. Returns what was lost, as it is."""
+    payments = stack.functions.module("top_ups").desk.stripe.client.v1.payment_intents
+    really = payments.create
+    lost: list[str] = []
+
+    def create(wanted: Any, options: Any) -> Any:
+        if lost:
+            return really(wanted, options)
+        lost.append(options["idempotency_key"])
+        if not before_it_arrived:
+            with suppress(stripe.CardError):
+                really(wanted, options)
+        raise stripe.APIConnectionError("lost on the way")  # type: ignore[no-untyped-call]
+
+    monkeypatch.setattr(payments, "create", create)
+    return lost
+
+
+def later(stack: Stack, **duration: float) -> None:
+    stack.now += timedelta(**duration)
+    stack.stripe.advance()
+
+
+def given(stack: Stack, path: str, credits: int, key: str = "given") -> None:
+    body = {"kind": "promotion", "credits": credits, "reason": "x"}
+    assert stack.call("POST", f"{path}/grants", body, key=key).status == 201
+
+
+FAILED = {"batchItemFailures": [{"itemIdentifier": "m0"}]}
+WORKED_OFF: dict[str, list[Any]] = {"batchItemFailures": []}
+
+
+@pytest.mark.parametrize("hours", [0, 1, 25, 13 * 24])
+def test_a_crossing_whose_reply_was_lost_is_paid_once_however_late_it_is_told_again(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, hours: int
+) -> None:
+    path = with_card(stack)
+    put(stack, path)
+    spent(stack, path, 150, "k1")
+    lost = losing_one(stack, monkeypatch)
+    (crossing,) = crossings(stack, path)
+
+    assert told(stack, crossing) == FAILED
+    later(stack, hours=hours)
+    assert told(stack, crossing) == WORKED_OFF
+    assert told(stack, crossing) == WORKED_OFF
+
+    assert lost
+    assert len(bought(stack, path)) == 1
+    # Paid in November, and so counted there: thirteen days later it is December.
+    assert shown(stack, path) == ((1, None) if hours < 48 else (0, None))
+
+
+def test_a_payment_that_was_made_stays_the_only_one_when_its_pack_has_come_and_gone(
     stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = with_card(stack)
     put(stack, path)
     spent(stack, path, 150, "k1")
-    desk = stack.functions.module("top_ups").desk
-    payments = desk.stripe.client.v1.payment_intents
-    really = payments.create
-    lost: list[Any] = []
+    losing_one(stack, monkeypatch)
+    (crossing,) = crossings(stack, path)
+    assert told(stack, crossing) == FAILED
+    given(stack, path, 400)
+    later(stack, hours=25)
 
-    def create(*args: Any) -> Any:
-        made = really(*args)
-        if not lost:
-            lost.append(made)
-            raise stripe.APIConnectionError("the reply was lost")  # type: ignore[no-untyped-call]
-        return made
+    assert told(stack, crossing) == WORKED_OFF
+    assert (len(bought(stack, path)), shown(stack, path)) == (1, (1, None))
 
-    monkeypatch.setattr(payments, "create", create)
+    spent(stack, path, 400, "k2")
+    assert told(stack, crossings(stack, path)[-1]) == WORKED_OFF
+    assert (len(bought(stack, path)), shown(stack, path)) == (2, (2, None))
 
-    assert told(stack, *crossings(stack, path)) == {"batchItemFailures": [{"itemIdentifier": "m0"}]}
-    assert told(stack, *crossings(stack, path)) == {"batchItemFailures": []}
 
-    assert lost
-    assert len(bought(stack, path)) == 1
+@pytest.mark.parametrize("hours", [1, 25])
+def test_a_payment_that_never_reached_stripe_is_made_by_the_next_try(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, hours: int
+) -> None:
+    path = with_card(stack)
+    put(stack, path, at_most=1)
+    spent(stack, path, 150, "k1")
+    losing_one(stack, monkeypatch, before_it_arrived=True)
+    (crossing,) = crossings(stack, path)
+    assert told(stack, crossing) == FAILED
+    assert bought(stack, path) == []
+
+    later(stack, hours=hours)
+    assert told(stack, crossing) == WORKED_OFF
+
+    assert (len(bought(stack, path)), shown(stack, path)) == (1, (1, None))
+
+
+@pytest.mark.parametrize("hours", [1, 25])
+def test_a_balance_that_came_back_to_its_line_before_anything_was_paid_buys_nothing(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, hours: int
+) -> None:
+    path = with_card(stack)
+    put(stack, path, at_most=1)
+    spent(stack, path, 150, "k1")
+    losing_one(stack, monkeypatch, before_it_arrived=True)
+    (crossing,) = crossings(stack, path)
+    assert told(stack, crossing) == FAILED
+    given(stack, path, 400)
+    later(stack, hours=hours)
+
+    assert told(stack, crossing) == WORKED_OFF
+    assert (bought(stack, path), shown(stack, path)) == ([], (0, None))
+
+    # What was not bought does not count: the next crossing may buy the month's one pack.
+    spent(stack, path, 400, "k2")
+    assert told(stack, crossings(stack, path)[-1]) == WORKED_OFF
+    assert (len(bought(stack, path)), shown(stack, path)) == (1, (1, None))
+
+
+@pytest.mark.parametrize("hours", [1, 25])
+def test_a_decline_whose_reply_was_lost_pauses_the_top_up_and_asks_the_bank_no_more(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, hours: int
+) -> None:
+    path = with_card(stack, "pm_card_chargeCustomerFail")
+    put(stack, path)
+    spent(stack, path, 150, "k1")
+    losing_one(stack, monkeypatch)
+    (crossing,) = crossings(stack, path)
+    assert told(stack, crossing) == FAILED
+
+    later(stack, hours=hours)
+    assert told(stack, crossing) == WORKED_OFF
+
+    assert [status for _, status, _ in bought(stack, path)] == ["requires_payment_method"]
+    assert shown(stack, path) == (0, "generic_decline")
+
+
+def test_another_card_between_two_tries_does_not_stop_the_second(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = with_card(stack)
+    put(stack, path)
+    spent(stack, path, 150, "k1")
+    losing_one(stack, monkeypatch)
+    (crossing,) = crossings(stack, path)
+    assert told(stack, crossing) == FAILED
+    customer = str(stack.stripe_events.customer_of(account_of(path)))
+    card = stack.stripe.request("POST", "/v1/payment_methods/pm_card_visa/attach", {"customer": customer})["id"]
+    stack.stripe.request("POST", f"/v1/customers/{customer}", {"invoice_settings": {"default_payment_method": card}})
+
+    assert told(stack, crossing) == WORKED_OFF
+
+    assert (len(bought(stack, path)), shown(stack, path)) == (1, (1, None))
+
+
+def test_a_payment_is_found_behind_a_hundred_others(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = with_card(stack)
+    put(stack, path)
+    spent(stack, path, 150, "k1")
+    losing_one(stack, monkeypatch)
+    (crossing,) = crossings(stack, path)
+    assert told(stack, crossing) == FAILED
+    other = {"amount": 100, "currency": "usd", "customer": stack.stripe_events.customer_of(account_of(path))}
+    for _ in range(101):
+        stack.stripe.request("POST", "/v1/payment_intents", other)
+
+    later(stack, hours=25)
+    assert told(stack, crossing) == WORKED_OFF
+
+    found = stack.stripe.request("GET", "/v1/payment_intents", {"customer": other["customer"], "limit": 100})["data"]
+    assert [each["amount"] for each in found if each["status"] == "succeeded"] == []
     assert shown(stack, path) == (1, None)
+
+
+def test_where_the_payments_are_more_than_can_be_looked_through_nothing_is_paid(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = with_card(stack)
+    put(stack, path)
+    spent(stack, path, 150, "k1")
+    losing_one(stack, monkeypatch)
+    (crossing,) = crossings(stack, path)
+    assert told(stack, crossing) == FAILED
+    other = {"amount": 100, "currency": "usd", "customer": stack.stripe_events.customer_of(account_of(path))}
+    for _ in range(4):
+        stack.stripe.request("POST", "/v1/payment_intents", other)
+    monkeypatch.setattr(fetch, "AT_ONCE", 2)
+    monkeypatch.setattr(fetch, "MOST_PAGES", 2)
+
+    assert told(stack, crossing) == FAILED
+
+    assert [amount for amount, _, _ in bought(stack, path)] == [999, 100, 100, 100, 100]
 
 
 def test_a_message_that_cannot_be_read_is_the_only_one_that_fails(stack: Stack) -> None:

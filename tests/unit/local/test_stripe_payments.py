@@ -242,6 +242,24 @@ def test_a_charge_that_is_declined_is_a_card_error_that_carries_the_intent(shop:
     assert retried.status == "succeeded"
 
 
+def test_payments_are_listed_by_customer_and_since_a_time_the_newest_first(shop: Shop) -> None:
+    ada, bob = shop.customer(), shop.customer(account_id="bob")
+    made = []
+    for customer, mark in ((ada, "1"), (bob, "2"), (ada, "3")):
+        wanted: Any = {"amount": 999, "currency": "usd", "customer": customer.id, "metadata": {"top_up": mark}}
+        made.append(shop.sdk.v1.payment_intents.create(wanted))
+        shop.move(hours=1)
+
+    def marks(**params: Any) -> list[str]:
+        wanted: Any = params
+        return [each.metadata["top_up"] for each in shop.sdk.v1.payment_intents.list(wanted).data]
+
+    assert marks() == ["3", "2", "1"]
+    assert marks(customer=ada.id) == ["3", "1"]
+    assert marks(customer=ada.id, created={"gte": made[0].created}) == ["3", "1"]
+    assert marks(customer=ada.id, created={"gte": made[0].created + 1}) == ["3"]
+
+
 def test_an_intent_can_be_canceled_until_it_is_paid(shop: Shop) -> None:
     intent = shop.sdk.v1.payment_intents.create({"amount": 500, "currency": "usd"})
     assert shop.sdk.v1.payment_intents.cancel(intent.id).status == "canceled"

@@ -82,6 +82,17 @@ class Fetch:
         """A payment. Raises Gone."""
         return self._one(self._account.client.v1.payment_intents, payment_intent_id)
 
+    def payment_intents(self, customer_id: str, *, since: datetime) -> Sequence[Thing]:
+        """The customer's payments that were begun since, the newest first; none of one that is gone."""
+        try:
+            return self._all(
+                self._account.client.v1.payment_intents,
+                customer=customer_id,
+                created={"gte": max(0, int(since.timestamp()))},
+            )
+        except Gone:
+            return ()
+
     def movement(self, kind: str, name: str) -> Thing:
         """A `charge`, a `refund` or a `dispute`. Raises Gone."""
         v1 = self._account.client.v1

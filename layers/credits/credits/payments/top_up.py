@@ -5,12 +5,16 @@
 The ledger knows the line alone and latches its crossing (`domain/top_up`); what is bought, and how often, is here. A
 card that is declined pauses the top-up until somebody sets it again: nobody's bank is asked over and over. The credits
 follow when Stripe tells of the payment, as those of every pack.
+
+A crossing may be told again for weeks (dead letters are kept for 14 days), and Stripe knows an idempotency key for a
+day alone. So a payment carries the crossing that it is for (metadata `top_up`), and before a crossing that was cut off
+pays, it looks whether it has paid.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import partial
 from typing import Any, Final
@@ -22,11 +26,18 @@ from credits.domain.top_up import draw_line
 from credits.errors import InvalidRequest, NotFound
 from credits.ledger.post import Decide
 from credits.payments.checkout import Desk, customer_of
+from credits.payments.fetch import Fetch
 from credits.payments.order import ENDED
 from credits.payments.refusal import decline_of, stripe_in_our_words
 from credits.payments.tables import StripeEvents
 
 TOP_UP: Final = "top_up#"
+
+CLOCKS_DIFFER: Final = timedelta(minutes=5)
+"""A payment may bear a time that is before the one at which it was begun here: that is Stripe's clock, this is ours."""
+
+PAID: Final = frozenset({"succeeded", "processing"})
+"""The statuses of a payment that was made, or whose money is on its way."""
 
 NO_CARD: Final = "no_card"
 """Why a top-up is paused whose customer has left no card: the portal takes one (flow `card`)."""
@@ -57,7 +68,8 @@ class TopUp:
     - Below `below` credits it buys `pack`, at most `at_most` times in a calendar month (UTC). `below` is None where it
       was taken away.
     - `month` (`2026-11`) is the one that `bought` counts in. `paused` says why nothing is bought until it is set again.
-    - `seq` is the ledger entry whose crossing was acted on last, and `settled` whether that has come to its end.
+    - `seq` is the ledger entry whose crossing was acted on last, `begun` when (seconds since 1970), and `settled`
+      whether that has come to its end.
     - `generation` counts settings: the line is drawn in the ledger once for each.
     """
 
@@ -68,8 +80,14 @@ class TopUp:
     bought: int = 0
     paused: str | None = None
     seq: int = 0
+    begun: int = 0
     settled: bool = True
     generation: int = 1
+
+    @property
+    def mark(self) -> str:
+        """The name of the crossing that was acted on last, in Stripe: no other of the account's has it, ever."""
+        return f"{self.generation}#{self.seq}"
 
     def bought_in(self, month: str) -> int:
         """How many packs it bought in this month."""
@@ -125,9 +143,12 @@ def remove_top_up(desk: Desk, account_id: str, *, post: Post, now: datetime) -> 
 def buy(desk: Desk, account: Account, *, seq: int, now: datetime) -> Result:
     """Buy what the crossing at the entry `seq` calls for. `account` is as of `now`.
 
-    One crossing is one payment, under an idempotency key of its own, however often it is told: the count of the month
-    is raised before the bank is asked, and a crossing that was cut off goes on where it was. Raises StripeUnavailable
-    and Unavailable; then it may be told again.
+    One crossing is one payment, however often and however late it is told. The count of the month is raised before the
+    bank is asked. A crossing that was cut off looks for its payment first: one that was made, or declined, settles it;
+    where there is none, nothing was bought, and it is decided anew like one that is told for the first time.
+
+    Raises StripeUnavailable and Unavailable; then it may be told again. Raises TooMuch where the customer's payments
+    since are more than can be looked through: nothing is paid then.
     """
     account_id = account.account_id
     with stripe_in_our_words(), desk.calls.turn(account_id, now):
@@ -138,23 +159,68 @@ def buy(desk: Desk, account: Account, *, seq: int, now: datetime) -> Result:
             return Result.DONE
         if top_up.paused:
             return Result.PAUSED
-        bought = top_up.bought_in(month_of(now))
-        if seq > top_up.seq:
-            if not below_top_up_line(account):
-                return Result.OVER
-            if bought >= top_up.at_most:
-                return Result.LIMIT
-            top_up = replace(top_up, month=month_of(now), bought=bought + 1, seq=seq, settled=False)
-            _write(desk.events, account_id, top_up)
-        refusal = _pay(desk, account_id, top_up)
-        if refusal is not None:
-            top_up = replace(top_up, bought=top_up.bought - 1, paused=refusal)
-        _write(desk.events, account_id, replace(top_up, settled=True))
-        return Result.PAUSED if refusal else Result.BOUGHT
+        if seq == top_up.seq:
+            payment = _payment(desk, account_id, top_up)
+            if payment is not None:
+                return _settle(desk, account_id, top_up, refusal_of(payment))
+            top_up = replace(top_up, bought=top_up.bought - 1, settled=True)
+        unwanted = _unwanted(account, top_up, now)
+        if unwanted is not None:
+            if seq == top_up.seq:
+                _write(desk.events, account_id, top_up)
+            return unwanted
+        top_up = _begun(top_up, seq, now)
+        _write(desk.events, account_id, top_up)
+        return _settle(desk, account_id, top_up, _pay(desk, account_id, top_up))
+
+
+def refusal_of(payment: Mapping[str, Any]) -> str | None:
+    """Why this payment intent is not paid: the bank's reason as Stripe puts it, else the intent's status, such as
+    `requires_action` where somebody would have to go to a bank's page. None where it is paid, or will be.
+    """
+    if payment["status"] in PAID:
+        return None
+    error = payment["last_payment_error"] or {}
+    return str(error.get("decline_code") or error.get("code") or payment["status"])
+
+
+def _unwanted(account: Account, top_up: TopUp, now: datetime) -> Result | None:
+    """Why nothing is to be bought now; None where the crossing calls for it."""
+    if not below_top_up_line(account):
+        return Result.OVER
+    return Result.LIMIT if top_up.bought_in(month_of(now)) >= top_up.at_most else None
+
+
+def _begun(top_up: TopUp, seq: int, now: datetime) -> TopUp:
+    """The top-up with the crossing at `seq` begun, and counted in the month of `now`."""
+    month = month_of(now)
+    bought = top_up.bought_in(month) + 1
+    return replace(top_up, month=month, bought=bought, seq=seq, begun=int(now.timestamp()), settled=False)
+
+
+def _settle(desk: Desk, account_id: str, top_up: TopUp, refusal: str | None) -> Result:
+    """The crossing has come to its end: paid, or refused, which pauses the top-up and counts for nothing."""
+    if refusal is not None:
+        top_up = replace(top_up, bought=top_up.bought - 1, paused=refusal)
+    _write(desk.events, account_id, replace(top_up, settled=True))
+    return Result.PAUSED if refusal else Result.BOUGHT
+
+
+def _payment(desk: Desk, account_id: str, top_up: TopUp) -> Mapping[str, Any] | None:
+    """The payment of the crossing that was begun; None where there is none.
+
+    Stripe lists what it has made, to the last; its search lags behind.
+    """
+    since = datetime.fromtimestamp(top_up.begun, UTC) - CLOCKS_DIFFER
+    made = Fetch(desk.stripe, desk.catalog).payment_intents(customer_of(desk, account_id), since=since)
+    return next((each for each in made if each["metadata"].get("top_up") == top_up.mark), None)
 
 
 def _pay(desk: Desk, account_id: str, top_up: TopUp) -> str | None:
-    """Pay for the pack with the card that the customer left. Returns why it was declined; None where it was not."""
+    """Pay for the pack with the card that the customer left. Returns why it was refused; None where it was not.
+
+    The idempotency key makes one of two tries that meet at Stripe, where neither sees the other's payment yet.
+    """
     customer = customer_of(desk, account_id)
     card = _card(desk, customer)
     if card is None:
@@ -170,14 +236,14 @@ def _pay(desk: Desk, account_id: str, top_up: TopUp) -> str | None:
         # Nobody is there to be led to a bank's page.
         "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"},
         "description": f"{pack.name} pack, bought automatically",
-        "metadata": {"account_id": account_id, "pack": pack.id},
+        "metadata": {"account_id": account_id, "pack": pack.id, "top_up": top_up.mark},
     }
-    key = f"{account_id}#{TOP_UP}{top_up.generation}#{top_up.seq}"
+    key = f"{account_id}#{TOP_UP}{top_up.mark}"
     try:
-        desk.stripe.client.v1.payment_intents.create(wanted, {"idempotency_key": key})
+        payment = desk.stripe.client.v1.payment_intents.create(wanted, {"idempotency_key": key})
     except stripe.CardError as error:
         return decline_of(error)
-    return None
+    return refusal_of(payment.to_dict())
 
 
 def _card(desk: Desk, customer: str) -> str | None:
