@@ -48,7 +48,9 @@ REFUSES = {HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUES
     "/v1/accounts/<account_id>/checkout-sessions",
     summary="Order a plan or a pack",
     description="A link to Stripe Checkout. An account that is subscribed already gets a link to the page where the "
-    "change is agreed to; with `confirmed`, more credits are paid at once, and fewer wait for the period's end.",
+    "change is agreed to; with `confirmed`, more credits are paid at once, and fewer wait for the period's end. What "
+    "Stripe's page would do at another time than the preview says is 409 `not_in_portal`: show the person the preview, "
+    "and send it again `confirmed`.",
     responses=answers(Order, HTTPStatus.CREATED, HTTPStatus.OK, refuses=REFUSES | {HTTPStatus.PAYMENT_REQUIRED}),
 )
 def create_checkout_session(
@@ -71,7 +73,8 @@ def create_checkout_session(
 @app.post(
     "/v1/accounts/<account_id>/portal-sessions",
     summary="Open the customer portal",
-    description="A link to Stripe's pages for cards, invoices, plan, seats and canceling.",
+    description="A link to Stripe's pages for cards, invoices, plan, seats and canceling. Where no other plan can be "
+    "chosen there, the flow `plan` is 409 `not_in_portal`.",
     responses=answers(PortalSession, HTTPStatus.CREATED, refuses=REFUSES),
 )
 def create_portal_session(account_id: AccountId, body: PortalRequest) -> Response[str]:

@@ -1,6 +1,7 @@
 """Ordering plans, packs and seats over HTTP, with the stand-in's engine as Stripe and the real SDK between them."""
 
 from datetime import datetime, timedelta
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -260,6 +261,120 @@ def test_a_confirmed_upgrade_is_made_and_paid_at_once(stack: Stack) -> None:
     assert invoices(stack, account_id) == [2_900, 4_900]
 
 
+PAID_PLANS = [("pro", 1), ("max", 1), ("team", 1), ("team", 2), ("team", 5)]
+
+
+@pytest.mark.parametrize(("has", "wants"), [*permutations(PAID_PLANS, 2)], ids=lambda each: f"{each[0]}-{each[1]}")
+def test_what_is_agreed_to_in_the_portal_comes_and_costs_what_was_previewed(
+    stack: Stack, has: tuple[str, int], wants: tuple[str, int]
+) -> None:
+    path = stack.opened()
+    account_id = account_of(path)
+    stack.subscribed(account_id, *has)
+    stack.now += timedelta(days=3)
+    seen = previewed(stack, path, *wants)
+
+    answer = ordered(stack, path, "k1", plan=wants[0], seats=wants[1])
+
+    if answer.status == 409:
+        # Fewer credits for the same money: the portal would not wait with it.
+        assert (has, wants, answer.body["code"]) == (("team", 1), ("max", 1), "not_in_portal")
+        assert plan_of(subscriptions(stack, account_id)[0]) == ("plan.team.month", 1)
+        answer = ordered(stack, path, "k1", plan=wants[0], seats=wants[1], confirmed=True)
+        assert answer.body["outcome"] == seen["outcome"] == "scheduled"
+    else:
+        assert answer.body["outcome"] == "portal"
+        stack.stripe.confirm_in_portal(session_of(answer))
+    as_previewed(stack, path, seen, has=has, wants=wants)
+
+
+def as_previewed(stack: Stack, path: str, seen: Any, *, has: tuple[str, int], wants: tuple[str, int]) -> None:
+    """The change was made as this preview has it: now, and paid; or when the period ends, and nothing before."""
+    account_id = account_of(path)
+    prices = {"pro": 2_900, "max": 4_900, "team": 4_900}
+    first, then = (prices[plan] * seats for plan, seats in (has, wants))
+    if seen["outcome"] == "scheduled":
+        assert (seen["due_now"], seen["effective_at"]) == (None, RESET)
+        assert plan_of(subscriptions(stack, account_id)[0]) == (f"plan.{has[0]}.month", has[1])
+        assert invoices(stack, account_id) == [first]
+        stack.now += timedelta(days=28, hours=2)
+        stack.stripe.advance()
+        assert invoices(stack, account_id) == [first, then]
+    else:
+        assert seen["outcome"] == "changed"
+        assert invoices(stack, account_id) == [first, seen["due_now"]["amount_cents"]]
+    assert plan_of(subscriptions(stack, account_id)[0]) == (f"plan.{wants[0]}.month", wants[1])
+
+
+def test_a_plan_of_the_same_price_with_fewer_credits_waits_and_is_agreed_to_before_it_is_ordered(stack: Stack) -> None:
+    path = stack.opened()
+    account_id = account_of(path)
+    stack.subscribed(account_id, "team")
+    stack.now += timedelta(days=3)
+    seen = previewed(stack, path, "max")
+    assert (seen["outcome"], seen["effective_at"], seen["due_now"]) == ("scheduled", RESET, None)
+
+    refused = ordered(stack, path, "k1", plan="max")
+
+    assert (refused.status, refused.body["code"], refused.body["account_id"]) == (409, "not_in_portal", account_id)
+    assert subscriptions(stack, account_id)[0]["schedule"] is None
+    agreed = ordered(stack, path, "k1", plan="max", confirmed=True)
+    assert (agreed.body["outcome"], agreed.body["effective_at"]) == ("scheduled", RESET)
+    assert plan_of(subscriptions(stack, account_id)[0]) == ("plan.team.month", 1)
+    assert invoices(stack, account_id) == [4_900]
+    stack.now += timedelta(days=28, hours=2)
+    stack.stripe.advance()
+    assert plan_of(subscriptions(stack, account_id)[0]) == ("plan.max.month", 1)
+    assert invoices(stack, account_id) == [4_900, 4_900]
+
+
+@pytest.mark.parametrize("confirmed", [False, True], ids=["in the portal", "confirmed"])
+def test_a_plan_of_the_same_price_with_more_credits_comes_at_once_as_it_was_previewed(
+    stack: Stack, confirmed: bool
+) -> None:
+    path = stack.opened()
+    account_id = account_of(path)
+    stack.now += timedelta(seconds=1)
+    stack.subscribed(account_id, "max")
+    followed(stack, account_id)
+    stack.charged(path, "spent", quantity=1_300)
+    stack.now += timedelta(days=3)
+    seen = previewed(stack, path, "team")
+    assert (seen["outcome"], seen["due_now"]["amount_cents"], seen["due_next"]["amount_cents"]) == (
+        "changed",
+        4_900,
+        4_900,
+    )
+
+    answer = ordered(stack, path, "k1", plan="team", confirmed=confirmed)
+    if not confirmed:
+        stack.stripe.confirm_in_portal(session_of(answer))
+    followed(stack, account_id)
+
+    assert invoices(stack, account_id) == [4_900, 4_900]
+    account = stack.call("GET", path).body
+    # 4,000 of Team, and the 2,000 that were left of Max and Free.
+    assert (account["plan"]["id"], account["credits"]["remaining"], seen["credits"]["remaining_after"]) == (
+        "team",
+        6_000,
+        6_000,
+    )
+    assert account["resets_at"] == seen["credits"]["resets_at"] == "2026-12-26T12:00:01.000Z"
+
+
+def test_who_agreed_to_a_plan_in_the_portal_is_led_back(stack: Stack) -> None:
+    path = stack.opened()
+    stack.subscribed(account_of(path), "pro")
+
+    answer = ordered(stack, path, "k1", plan="max", return_url="https://app.example/back")
+
+    flow = stack.stripe.state.objects[session_of(answer)]["flow"]
+    assert (flow["after_completion"]["type"], flow["after_completion"]["redirect"]) == (
+        "redirect",
+        {"return_url": "https://app.example/back"},
+    )
+
+
 def test_an_upgrade_whose_card_is_declined_is_402_and_changes_nothing(stack: Stack) -> None:
     path = stack.opened()
     account_id = account_of(path)
@@ -441,26 +556,115 @@ def test_seats_of_a_plan_that_has_none_are_refused(stack: Stack, plan: str | Non
 
 
 @pytest.mark.parametrize(
-    ("flow", "kind"),
+    ("plan", "flow", "kind", "updates"),
     [
-        (None, None),
-        ("card", "payment_method_update"),
-        ("plan", "subscription_update"),
-        ("seats", "subscription_update"),
-        ("cancel", "subscription_cancel"),
+        ("pro", None, None, ["price"]),
+        ("pro", "card", "payment_method_update", ["price"]),
+        ("pro", "plan", "subscription_update", ["price"]),
+        ("pro", "cancel", "subscription_cancel", ["price"]),
+        ("team", None, None, ["quantity"]),
+        ("team", "card", "payment_method_update", ["quantity"]),
+        ("team", "seats", "subscription_update", ["quantity"]),
+        ("team", "cancel", "subscription_cancel", ["quantity"]),
     ],
 )
-def test_the_portal_opens_where_it_is_asked_to(stack: Stack, flow: str | None, kind: str | None) -> None:
+def test_the_portal_opens_where_it_is_asked_to(
+    stack: Stack, plan: str, flow: str | None, kind: str | None, updates: list[str]
+) -> None:
     path = stack.opened()
-    stack.subscribed(account_of(path), "team", seats=2)
+    stack.subscribed(account_of(path), plan)
 
     answer = stack.call("POST", f"{path}/portal-sessions", {"flow": flow, "return_url": "https://app.example/back"})
 
     assert answer.status == 201
     portal = stack.stripe.state.objects[session_of(answer)]
     assert (portal["flow"] and portal["flow"]["type"], portal["return_url"]) == (kind, "https://app.example/back")
-    features = stack.stripe.state.objects[portal["configuration"]]["features"]["subscription_update"]
-    assert features["default_allowed_updates"] == (["quantity"] if flow == "seats" else ["price"])
+    assert features_of(stack, answer)["subscription_update"]["default_allowed_updates"] == updates
+
+
+def features_of(stack: Stack, answer: Answer) -> dict[str, Any]:
+    """What people may do in the portal behind this link."""
+    portal = stack.stripe.state.objects[session_of(answer)]
+    features: dict[str, Any] = stack.stripe.state.objects[portal["configuration"]]["features"]
+    return features
+
+
+def test_the_portal_offers_a_team_no_other_plan_to_choose(stack: Stack) -> None:
+    path = stack.opened()
+    stack.subscribed(account_of(path), "team", seats=3)
+
+    answer = stack.call("POST", f"{path}/portal-sessions", {"flow": "plan"})
+
+    # Max costs as much and gives less, and three seats of Team would become three times Pro.
+    assert (answer.status, answer.body["code"]) == (409, "not_in_portal")
+    home = stack.call("POST", f"{path}/portal-sessions", {})
+    assert [each["product"] for each in features_of(stack, home)["subscription_update"]["products"]] == ["plan_team"]
+
+
+@pytest.mark.parametrize("has", ["pro", "max", "team"])
+def test_whatever_is_switched_at_the_portal_s_home_comes_when_it_was_previewed(stack: Stack, has: str) -> None:
+    offered = {"pro": {"max"}, "max": {"pro"}, "team": set[str]()}
+    path = stack.opened()
+    stack.subscribed(account_of(path), has)
+    stack.now += timedelta(days=3)
+    home = stack.call("POST", f"{path}/portal-sessions", {})
+    products = features_of(stack, home)["subscription_update"]["products"]
+    assert {each["product"].removeprefix("plan_") for each in products} - {has} == offered[has]
+
+    for plan in offered[has]:
+        seen = previewed(stack, path, plan)
+        (price,) = stack.stripe.request("GET", "/v1/prices", {"lookup_keys": [f"plan.{plan}.month"]})["data"]
+        stack.stripe.change_plan(session_of(home), price=price["id"])
+        as_previewed(stack, path, seen, has=(has, 1), wants=(plan, 1))
+
+
+def previous_price(stack: Stack, plan: str, cents: int, interval: str = "month") -> str:
+    """An account's path that pays the plan at a price of its own, as whoever subscribed before the price changed."""
+    path = stack.opened()
+    subscription = stack.subscribed(account_of(path), plan)
+    wanted: Any = {"product": f"plan_{plan}", "currency": "usd", "unit_amount": cents, "metadata": {"plan": plan}}
+    price = stack.stripe.request("POST", "/v1/prices", wanted | {"recurring": {"interval": interval}})["id"]
+    (item,) = stack.stripe.request("GET", f"/v1/subscriptions/{subscription}")["items"]["data"]
+    change = {"items": [{"id": item["id"], "price": price}], "proration_behavior": "none"}
+    stack.stripe.request("POST", f"/v1/subscriptions/{subscription}", change)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("has", "cents", "interval", "wants"),
+    [
+        # Max was cheaper than Pro is now: the portal would charge Pro at once.
+        ("max", 1_900, "month", "pro"),
+        # Pro was dearer than Max is now: the portal would let Max wait.
+        ("pro", 5_900, "month", "max"),
+        ("pro", 29_000, "year", "max"),
+    ],
+)
+def test_from_an_older_price_the_portal_offers_nothing_that_it_would_do_at_another_time(
+    stack: Stack, has: str, cents: int, interval: str, wants: str
+) -> None:
+    path = previous_price(stack, has, cents, interval)
+
+    home = stack.call("POST", f"{path}/portal-sessions", {})
+
+    assert features_of(stack, home)["subscription_update"]["default_allowed_updates"] == ["quantity"]
+    assert ordered(stack, path, "k1", plan=wants).body["code"] == "not_in_portal"
+    expected = previewed(stack, path, wants)["outcome"]
+    assert ordered(stack, path, "k1", plan=wants, confirmed=True).body["outcome"] == expected
+
+
+def test_a_team_that_is_canceled_is_kept_at_the_portal_s_home(stack: Stack) -> None:
+    path = stack.opened()
+    account_id = account_of(path)
+    stack.subscribed(account_id, "team", seats=2)
+    ordered(stack, path, "k1", plan="free", confirmed=True)
+
+    answer = ordered(stack, path, "k2", plan="team", seats=2)
+
+    assert answer.body["outcome"] == "portal"
+    stack.stripe.keep_in_portal(session_of(answer))
+    (kept,) = subscriptions(stack, account_id)
+    assert kept["cancel_at"] is None
 
 
 def test_somebody_who_never_paid_can_open_the_portal_and_leave_a_card(stack: Stack) -> None:

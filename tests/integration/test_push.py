@@ -11,7 +11,7 @@ import stripe
 
 from credits.catalog import Catalog, load
 from credits.payments.__main__ import main
-from credits.payments.lookup import PLANS, SEATS
+from credits.payments.lookup import ORDERS, PLANS, SEATS
 from credits.payments.push import push
 from local.stripe.engine import Engine
 from tests.stripe_sdk import sdk
@@ -35,6 +35,7 @@ FROM_NOTHING = [
     "create price pack.large: 59.99 usd",
     "create portal configuration plans",
     "create portal configuration seats",
+    "create portal configuration orders",
     "create webhook endpoint https://credits.example/stripe/webhook",
 ]
 
@@ -117,6 +118,7 @@ def test_a_price_that_changed_is_a_new_one_that_takes_over_the_lookup_key(
     assert pushed.changes == [
         "replace price plan.pro.month: 35.00 usd",
         "update portal configuration plans: subscription_update",
+        "update portal configuration orders: subscription_update",
     ]
     (new,) = client.v1.prices.list({"lookup_keys": ["plan.pro.month"]}).data
     assert (new.unit_amount, new.active, new.to_dict()["metadata"]) == (3_500, True, {"plan": "pro"})
@@ -182,20 +184,23 @@ def test_the_portal_credits_nothing_back(client: stripe.StripeClient) -> None:
         each.to_dict()["metadata"].get("credits_configuration"): each.to_dict()["features"]
         for each in client.v1.billing_portal.configurations.list({"active": True}).data
     }
-    plans, seats = found[PLANS], found[SEATS]
-    for features in (plans, seats):
+    plans, seats, orders = found[PLANS], found[SEATS], found[ORDERS]
+    for features in (plans, seats, orders):
         # What costs less waits for the period's end.
         assert features["subscription_update"]["schedule_at_period_end"] == {
             "conditions": [{"type": "decreasing_item_amount"}]
         }
-    assert (plans["subscription_cancel"]["mode"], plans["subscription_cancel"]["proration_behavior"]) == (
-        "at_period_end",
-        "none",
-    )
-    change = plans["subscription_update"]
-    assert (change["proration_behavior"], change["billing_cycle_anchor"]) == ("none", "now")
-    assert change["default_allowed_updates"] == ["price"]
-    assert len(change["products"]) == 3
+    for home in (plans, seats):
+        cancel = home["subscription_cancel"]
+        assert (cancel["enabled"], cancel["mode"], cancel["proration_behavior"]) == (True, "at_period_end", "none")
+    assert orders["subscription_cancel"]["enabled"] is False
+    for features in (plans, orders):
+        change = features["subscription_update"]
+        assert (change["proration_behavior"], change["billing_cycle_anchor"]) == ("none", "now")
+        assert change["default_allowed_updates"] == ["price"]
+    # Team costs what Max does, and has seats: at home nobody switches between them.
+    assert {each["product"] for each in plans["subscription_update"]["products"]} == {"plan_pro", "plan_max"}
+    assert len(orders["subscription_update"]["products"]) == 3
     more = seats["subscription_update"]
     assert (more["proration_behavior"], more["billing_cycle_anchor"]) == ("always_invoice", "unchanged")
     assert more["default_allowed_updates"] == ["quantity"]

@@ -28,7 +28,8 @@
     │   ├── AlreadyRefunded           409 already_refunded
     │   ├── NotRefundable             409 not_refundable
     │   ├── ManagedByStripe           409 managed_by_stripe
-    │   └── NotSubscribed             409 not_subscribed
+    │   ├── NotSubscribed             409 not_subscribed
+    │   └── NotInPortal               409 not_in_portal
     ├── PayloadTooLarge               413 payload_too_large
     ├── Contended                     429 contended
     └── Unavailable                   503 unavailable
@@ -408,6 +409,21 @@ class NotSubscribed(Conflict):
     def __init__(self, account_id: str, wanted: str) -> None:
         super().__init__(
             f"The account {account_id} has no subscription {wanted}: a checkout session begins one.",
+            account_id=account_id,
+        )
+
+
+class NotInPortal(Conflict):
+    """Stripe's customer portal would make this change of plan at another time than the preview says."""
+
+    code = "not_in_portal"
+    title = "The customer portal cannot make this change"
+
+    def __init__(self, account_id: str) -> None:
+        super().__init__(
+            f"Stripe's portal would change the plan of the account {account_id} at another time than the preview says, "
+            "and nothing was changed. Show the person the preview, and order it by a checkout session that is "
+            "`confirmed`.",
             account_id=account_id,
         )
 

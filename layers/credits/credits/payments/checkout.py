@@ -22,11 +22,21 @@ from pynamodb.connection import Connection
 from credits.catalog import Catalog
 from credits.domain.instant import from_text, to_text
 from credits.domain.renew import FREE
-from credits.errors import Contended, InvalidRequest, NotSubscribed
+from credits.errors import Contended, InvalidRequest, NotInPortal, NotSubscribed
 from credits.payments.calls import RETRY_AFTER_SECONDS, Calls
 from credits.payments.client import Stripe
-from credits.payments.lookup import PLANS, SEATS, Lookup
-from credits.payments.order import NEVER_PAID, Order, Step, Subscription, current, require_order, step
+from credits.payments.lookup import ORDERS, PLANS, SEATS, Lookup
+from credits.payments.order import (
+    NEVER_PAID,
+    Order,
+    Step,
+    Subscription,
+    comes_in_portal_as_ordered,
+    current,
+    require_order,
+    step,
+    switches_at_home,
+)
 from credits.payments.refusal import stripe_in_our_words
 from credits.payments.secret import Secret
 from credits.payments.tables import StripeEvents, open_events
@@ -114,7 +124,8 @@ def order_plan(
     closed. With one, a link to the portal's page where the change is agreed to; or, where the person has `confirmed` it
     already, the change itself: more credits now, in a new cycle without proration; fewer, or Free, at the period's end.
 
-    Raises InvalidRequest, PaymentFailed (nothing was changed), IdempotencyKeyReused, Contended, StripeUnavailable.
+    Raises InvalidRequest, NotInPortal (the portal would make the change at another time: it has to be `confirmed`),
+    PaymentFailed (nothing was changed), IdempotencyKeyReused, Contended, StripeUnavailable.
     """
     require_order(order, desk.catalog)
 
@@ -124,9 +135,7 @@ def order_plan(
         if subscription is None or what in {Step.SUBSCRIBE, Step.NOTHING}:
             return _subscribe(desk, account_id, customer, order, subscription, what, key=key, return_url=return_url)
         if what is Step.PAY_FIRST or not confirmed:
-            data = None if what in {Step.PAY_FIRST, Step.KEEP} else _confirmation(desk, order, subscription, what)
-            seats_alone = order.plan == subscription.plan
-            url = _portal(desk, customer, data, SEATS if seats_alone else PLANS, return_url)
+            url = _agreement(desk, account_id, customer, order, subscription, what, return_url)
             return Answer(outcome=Outcome.PORTAL, url=url, plan=order.plan, seats=order.seats)
         return _change(desk, account_id, order, subscription, what, key=key, now=now)
 
@@ -180,20 +189,23 @@ def order_seats(desk: Desk, account_id: str, seats: int, *, key: str, now: datet
 def open_portal(desk: Desk, account_id: str, flow: Flow | None, *, return_url: str, now: datetime) -> str:
     """A link to the customer portal, good for some minutes: its home, or where a flow begins.
 
-    Raises NotSubscribed for a flow that needs a subscription, and what order_plan does.
+    Raises NotSubscribed for a flow that needs a subscription, NotInPortal for a choice of plans where the portal has
+    none to offer, and what order_plan does.
     """
     with stripe_in_our_words():
         with desk.calls.turn(account_id, now):
             customer = customer_of(desk, account_id)
+        subscription = subscription_of(desk, customer)
+        home = _home(desk, subscription)
         data: dict[str, Any] | None = {"type": "payment_method_update"} if flow is Flow.CARD else None
         if flow in {Flow.PLAN, Flow.SEATS, Flow.CANCEL}:
-            subscription = subscription_of(desk, customer)
             if subscription is None or subscription.status == NEVER_PAID:
                 raise NotSubscribed(account_id, "to change")
+            if flow is Flow.PLAN and home != PLANS:
+                raise NotInPortal(account_id)
             kind = "subscription_cancel" if flow is Flow.CANCEL else "subscription_update"
             data = {"type": kind, kind: {"subscription": subscription.id}}
-        configuration = SEATS if flow is Flow.SEATS else PLANS
-        return _portal(desk, customer, data, configuration, return_url)
+        return _portal(desk, customer, data, SEATS if flow is Flow.SEATS else home, return_url)
 
 
 def customer_of(desk: Desk, account_id: str) -> str:
@@ -330,14 +342,36 @@ def _portal(
     return desk.stripe.client.v1.billing_portal.sessions.create(wanted).url
 
 
-def _confirmation(desk: Desk, order: Order, subscription: Subscription, what: Step) -> dict[str, Any]:
-    """The portal's page that shows what the change costs, and makes it when somebody agrees."""
+def _home(desk: Desk, subscription: Subscription | None) -> str:
+    """The portal's home for whoever has this subscription: with plans to switch between, or without."""
+    return PLANS if switches_at_home(subscription, desk.catalog) else SEATS
+
+
+def _agreement(
+    desk: Desk, account_id: str, customer: str, order: Order, subscription: Subscription, what: Step, return_url: str
+) -> str:
+    """The portal's page where somebody agrees to the change, which makes it; its home, where something is paid first,
+    or what waits is taken back. Raises NotInPortal where the page would make the change at another time than `what`."""
+    home = _home(desk, subscription)
+    if what in {Step.PAY_FIRST, Step.KEEP}:
+        return _portal(desk, customer, None, home, return_url)
     if what is Step.CANCEL:
-        return {"type": "subscription_cancel", "subscription_cancel": {"subscription": subscription.id}}
-    return {
+        flow: dict[str, Any] = {
+            "type": "subscription_cancel",
+            "subscription_cancel": {"subscription": subscription.id},
+        }
+        return _portal(desk, customer, flow, home, return_url)
+    if not comes_in_portal_as_ordered(order, subscription, desk.catalog):
+        raise NotInPortal(account_id)
+    flow = {
         "type": "subscription_update_confirm",
         "subscription_update_confirm": {"subscription": subscription.id, "items": [desk.item(order, subscription)]},
     }
+    if order.plan == subscription.plan:
+        return _portal(desk, customer, flow, SEATS, return_url)
+    # Every plan is sold there. So people are led back from it, and not on to a home that would offer each of them.
+    flow["after_completion"] = {"type": "redirect", "redirect": {"return_url": return_url}}
+    return _portal(desk, customer, flow, ORDERS, return_url)
 
 
 def _change(

@@ -9,10 +9,11 @@ import stripe
 from credits.payments.client import Stripe
 
 CONFIGURATION: Final = "credits_configuration"
-"""The metadata by which a portal configuration of ours is known: `plans` or `seats`."""
+"""The metadata by which a portal configuration of ours is known: `plans`, `seats` or `orders`."""
 
-PLANS, SEATS = "plans", "seats"
-"""The portal's two configurations: to change plan or cancel, and to change seats."""
+PLANS, SEATS, ORDERS = "plans", "seats", "orders"
+"""The portal's configurations: its home with plans to switch between, its home without them (seats can be changed
+there, of a plan that has some), and the page where a change to any plan is agreed to."""
 
 FRESH_SECONDS: Final = 300.0
 """An id that was found is good for this long. A price that was replaced meanwhile is closed: Stripe refuses it."""
@@ -57,7 +58,7 @@ class Lookup:
         return self._price(pack_key(pack))
 
     def configuration(self, name: str) -> str:
-        """The id of the portal configuration `PLANS` or `SEATS`."""
+        """The id of the portal configuration `PLANS`, `SEATS` or `ORDERS`."""
         return self._found(f"portal configuration {name}", lambda: self._configurations().get(name))
 
     def _price(self, key: str) -> str:

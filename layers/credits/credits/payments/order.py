@@ -3,6 +3,9 @@
 More credits: now, in a new cycle that is paid in full, nothing prorated. More seats of the same plan: now, prorated and
 invoiced now. Fewer credits, or none: at the period's end, and nothing is credited back. There is never a second
 subscription.
+
+Stripe's customer portal cannot know of credits: it lets wait what costs less. So what is agreed to there is only what
+comes at the same time either way, and the portal's home offers only plans among which that is always so.
 """
 
 from collections.abc import Iterable, Mapping
@@ -44,8 +47,11 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """As much of a subscription of Stripe's as a change of it needs. `cancels` and `schedule` wait for the period's
-    end."""
+    """As much of a subscription of Stripe's as a change of it needs.
+
+    `cancels` and `schedule` wait for the period's end. `amount_cents` is what it costs a month; None where it is not
+    paid by the month.
+    """
 
     id: str
     status: str
@@ -54,6 +60,7 @@ class Subscription:
     product_id: str
     plan: str | None
     seats: int
+    amount_cents: int | None
     period_end: datetime
     cancels: bool
     schedule: str | None
@@ -62,14 +69,18 @@ class Subscription:
     def of(cls, found: Mapping[str, Any]) -> "Subscription":
         """The subscription in this object of Stripe's. A price of ours says of what plan it is."""
         item = found["items"]["data"][0]
+        price, recurring = item["price"], item["price"]["recurring"]
+        by_month = (recurring["interval"], recurring["interval_count"]) == ("month", 1)
+        one = price["unit_amount"] if by_month else None
         return cls(
             id=found["id"],
             status=found["status"],
             item_id=item["id"],
-            price_id=item["price"]["id"],
-            product_id=item["price"]["product"],
-            plan=item["price"]["metadata"].get("plan"),
+            price_id=price["id"],
+            product_id=price["product"],
+            plan=price["metadata"].get("plan"),
             seats=item["quantity"],
+            amount_cents=None if one is None else one * item["quantity"],
             period_end=datetime.fromtimestamp(item["current_period_end"], UTC),
             cancels=bool(found["cancel_at"] or found["cancel_at_period_end"]),
             schedule=found["schedule"],
@@ -102,7 +113,47 @@ def step(order: Order, subscription: Subscription | None, catalog: Catalog) -> S
         return Step.NOTHING if subscription.cancels else Step.CANCEL
     if order == Order(subscription.plan or "", subscription.seats):
         return Step.KEEP if waits else Step.NOTHING
-    present = catalog.plans[subscription.plan].allocation(subscription.seats) if subscription.plan else 0
-    if catalog.plans[order.plan].allocation(order.seats) <= present:
+    if not _gives_more(order, subscription, catalog):
         return Step.LATER
     return Step.ADD_SEATS if order.plan == subscription.plan else Step.UPGRADE
+
+
+def comes_in_portal_as_ordered(order: Order, subscription: Subscription, catalog: Catalog) -> bool:
+    """Whether Stripe's portal makes the change when `step` does. Fewer seats of a plan both cost less and give less,
+    and canceling waits; of a subscription that is not paid by the month, nobody says what the portal compares."""
+    if order.plan in {subscription.plan, FREE}:
+        return True
+    if subscription.amount_cents is None:
+        return False
+    costs_less = catalog.plans[order.plan].price_cents * order.seats < subscription.amount_cents
+    return costs_less is not _gives_more(order, subscription, catalog)
+
+
+def plans_at_home(catalog: Catalog) -> tuple[str, ...]:
+    """The plans that the portal's home may offer, the cheapest first: what costs more gives more, of any two of them.
+
+    A plan with seats is not among them: people who switched to one that has none could bring their number along.
+    """
+    chosen: list[str] = []
+    for plan in sorted(catalog.plans.values(), key=lambda each: (each.price_cents, -each.credits)):
+        last = catalog.plans[chosen[-1]] if chosen else catalog.plans[FREE]
+        if not plan.per_seat and plan.price_cents > last.price_cents and plan.credits > last.credits:
+            chosen.append(plan.id)
+    return tuple(chosen)
+
+
+def switches_at_home(subscription: Subscription | None, catalog: Catalog) -> bool:
+    """Whether whoever has this subscription may switch plans at the portal's home: it is to one of the plans there, and
+    from what is paid for it (which may be an older price) each of the others comes when an order of it would."""
+    plans = plans_at_home(catalog)
+    return (
+        subscription is not None
+        and (subscription.plan, subscription.seats) in {(plan, 1) for plan in plans}
+        and all(comes_in_portal_as_ordered(Order(plan), subscription, catalog) for plan in plans)
+    )
+
+
+def _gives_more(order: Order, subscription: Subscription, catalog: Catalog) -> bool:
+    """Whether the order gives more credits a month than the subscription does."""
+    present = catalog.plans[subscription.plan].allocation(subscription.seats) if subscription.plan else 0
+    return catalog.plans[order.plan].allocation(order.seats) > present

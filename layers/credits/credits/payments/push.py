@@ -4,9 +4,10 @@
 - Their prices, found by lookup key (`plan.pro.month`, `pack.small`). What a price costs never changes in Stripe:
   another price is made, takes the key over, and the old one is closed. Who subscribed to it keeps it, and its plan,
   until they change.
-- Two configurations of the customer portal: one to change plan or cancel, one for seats. An upgrade begins a new cycle
-  and nothing is prorated; seats are prorated and invoiced at once; whatever decreases, and canceling, waits for the
-  period's end, so that nothing is ever credited back.
+- Three configurations of the customer portal: its home with the plans that can be switched between there, its home with
+  seats alone, and the page where a change to any plan is agreed to. An upgrade begins a new cycle and nothing is
+  prorated; seats are prorated and invoiced at once; whatever decreases, and canceling, waits for the period's end, so
+  that nothing is ever credited back.
 - The webhook endpoint, subscribed to the types that are handled here.
 """
 
@@ -19,7 +20,8 @@ import stripe
 
 from credits.catalog import MOST_SEATS, Catalog
 from credits.payments.client import API_VERSION
-from credits.payments.lookup import CONFIGURATION, PLANS, SEATS, pack_key, plan_key, portal_configurations
+from credits.payments.lookup import CONFIGURATION, ORDERS, PLANS, SEATS, pack_key, plan_key, portal_configurations
+from credits.payments.order import plans_at_home
 from credits.payments.signal import HANDLED
 
 KEYS_AT_ONCE: Final = 10
@@ -108,24 +110,28 @@ def push(client: stripe.StripeClient, catalog: Catalog, *, webhook_url: str | No
 
     Each step leaves Stripe whole, so a push that was cut off is finished by the next one. Raises stripe.StripeError.
     """
-    return _Push(client, dry_run=dry_run).run(offers(catalog), webhook_url)
+    return _Push(client, catalog, dry_run=dry_run).run(webhook_url)
 
 
 class _Push:
     """One run, and what it changed so far."""
 
-    def __init__(self, client: stripe.StripeClient, *, dry_run: bool) -> None:
+    def __init__(self, client: stripe.StripeClient, catalog: Catalog, *, dry_run: bool) -> None:
         self._stripe = client
+        self._catalog = catalog
         self._client = client.v1
         self._dry_run = dry_run
         self._pushed = Pushed()
 
-    def run(self, wanted: tuple[Offer, ...], webhook_url: str | None) -> Pushed:
+    def run(self, webhook_url: str | None) -> Pushed:
+        wanted = offers(self._catalog)
         self._push_products(wanted)
         prices = self._push_prices(wanted)
         plans = [offer for offer in wanted if offer.monthly]
-        self._push_configuration(PLANS, _change_plans(plans, prices))
-        self._push_configuration(SEATS, _change_seats([offer for offer in plans if offer.per_seat], prices))
+        at_home = [offer for offer in plans if offer.metadata["plan"] in plans_at_home(self._catalog)]
+        self._push_configuration(PLANS, HOME | _switching(at_home, prices))
+        self._push_configuration(SEATS, HOME | _seats([offer for offer in plans if offer.per_seat], prices))
+        self._push_configuration(ORDERS, {"payment_method_update": {"enabled": True}} | _switching(plans, prices))
         if webhook_url:
             self._push_endpoint(webhook_url)
         return self._pushed
@@ -225,16 +231,20 @@ class _Push:
         return not self._dry_run
 
 
-def _change_plans(plans: list[Offer], prices: Mapping[str, str]) -> dict[str, Any]:
-    """The portal's home: plans, cards, invoices, canceling. Seats are not changed here: an upgrade is not prorated, and
-    seats are."""
+HOME: Final[dict[str, Any]] = {
+    "customer_update": {"enabled": True, "allowed_updates": ["address", "email", "name", "tax_id"]},
+    "invoice_history": {"enabled": True},
+    "payment_method_update": {"enabled": True},
+    "subscription_cancel": {"enabled": True, "mode": "at_period_end", "proration_behavior": "none"},
+}
+"""What people do at the portal's home, whatever they are subscribed to."""
+
+
+def _switching(plans: list[Offer], prices: Mapping[str, str]) -> dict[str, Any]:
+    """To change to one of these plans. Seats are not changed here: an upgrade is not prorated, and seats are."""
     return {
-        "customer_update": {"enabled": True, "allowed_updates": ["address", "email", "name", "tax_id"]},
-        "invoice_history": {"enabled": True},
-        "payment_method_update": {"enabled": True},
-        "subscription_cancel": {"enabled": True, "mode": "at_period_end", "proration_behavior": "none"},
         "subscription_update": {
-            "enabled": True,
+            "enabled": bool(plans),
             "default_allowed_updates": ["price"],
             "proration_behavior": "none",
             "billing_cycle_anchor": "now",
@@ -244,11 +254,9 @@ def _change_plans(plans: list[Offer], prices: Mapping[str, str]) -> dict[str, An
     }
 
 
-def _change_seats(plans: list[Offer], prices: Mapping[str, str]) -> dict[str, Any]:
-    """The page for seats alone, of the plans that have them."""
+def _seats(plans: list[Offer], prices: Mapping[str, str]) -> dict[str, Any]:
+    """To change the seats of the plans that have them."""
     return {
-        "invoice_history": {"enabled": True},
-        "payment_method_update": {"enabled": True},
         "subscription_update": {
             "enabled": bool(plans),
             "default_allowed_updates": ["quantity"],
