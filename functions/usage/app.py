@@ -1,7 +1,7 @@
 """Usage: where the credits went, from the read models and from the ledger itself."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta, tzinfo
 from http import HTTPStatus
 from typing import Annotated
 
@@ -15,7 +15,7 @@ from credits.ledger.audit import audit
 from credits.ledger.export import exported, line
 from credits.ledger.read import EntryFilter, account_now, entries
 from credits.runtime import clock
-from credits.runtime.http import AccountId, Api, Cursor, Instant, Limit, answer, answers, problems
+from credits.runtime.http import AccountId, Api, Cursor, Limit, answer, answers, problems
 from credits.runtime.settings import Settings
 from credits.runtime.stage import Stage
 from credits.runtime.wire.audit import Audit
@@ -62,10 +62,10 @@ JSON_LINES = "application/jsonl"
 MOST_CSV_ROWS = 500
 """Of the longest texts there can be, in the form in which they take the most bytes, half of the 6 MB Lambda returns."""
 
-Since = Annotated[Instant | None, Query(alias="from", description="At this instant or later.")]
-Until = Annotated[Instant | None, Query(alias="to", description="Before this instant.")]
-TimeZone = Annotated[str, Query(max_length=64, description="An IANA name, such as Europe/Berlin.")]
 BOUND = "An instant with its offset, or a date: its first instant in the time zone `tz`."
+Since = Annotated[str | None, Query(alias="from", max_length=40, description=f"From here on. {BOUND}")]
+Until = Annotated[str | None, Query(alias="to", max_length=40, description=f"Before this. {BOUND}")]
+TimeZone = Annotated[str, Query(max_length=64, description="An IANA name, such as Europe/Berlin.")]
 
 
 @app.get(
@@ -78,8 +78,8 @@ BOUND = "An instant with its offset, or a date: its first instant in the time zo
 def report_usage(
     account_id: AccountId,
     granularity: Annotated[Granularity, Query()] = Granularity.DAY,
-    since: Annotated[str | None, Query(alias="from", max_length=40, description=BOUND)] = None,
-    until: Annotated[str | None, Query(alias="to", max_length=40, description=BOUND)] = None,
+    since: Since = None,
+    until: Until = None,
     action: Annotated[Id | None, Query()] = None,
     member: Annotated[Id | None, Query()] = None,
     tz: TimeZone = "UTC",
@@ -87,11 +87,7 @@ def report_usage(
     app.allow(Scope.READ, account_id)
     account = account_now(stage.ledger, stage.catalog, account_id, clock.now())
     zone = zone_named(tz)
-    begins, ends = wanted_time(
-        instant_of(since, "from", zone) if since else None,
-        instant_of(until, "to", zone) if until else None,
-        account.period,
-    )
+    begins, ends = wanted_time(*bounds(since, until, zone), account.period)
     wanted = Wanted(granularity, begins, ends, zone, action, member)
     return answer(HTTPStatus.OK, Usage.of(report(rollups, account_id, wanted)))
 
@@ -157,11 +153,12 @@ def list_entries(
     conversation: Annotated[Id | None, Query()] = None,
     kind: Annotated[EntryKind | None, Query()] = None,
     action: Annotated[Id | None, Query()] = None,
+    tz: TimeZone = "UTC",
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Response[str]:
     app.allow(Scope.READ, account_id)
-    wanted = EntryFilter(since, until, conversation, kind, action)
+    wanted = EntryFilter(*bounds(since, until, zone_named(tz)), conversation, kind, action)
     page = entries(stage.ledger, account_id, wanted, limit=limit, cursor=cursor)
     return answer(HTTPStatus.OK, EntryPage(entries=[Entry.of(entry) for entry in page.items], cursor=page.cursor))
 
@@ -169,7 +166,8 @@ def list_entries(
 @app.get(
     "/v1/accounts/<account_id>/entries.csv",
     summary="Download ledger entries",
-    description="The list of entries as CSV (RFC 4180). Where there are more, the header Link has the next page.",
+    description="The list of entries as CSV (RFC 4180); days are drawn in the time zone `tz`. Where there are more, "
+    "the header Link has the next page.",
     responses={
         HTTPStatus.OK.value: {"description": "OK", "content": {"text/csv": {"schema": {"type": "string"}}}},
         **problems(refuses={HTTPStatus.NOT_FOUND}),
@@ -182,13 +180,14 @@ def download_entries(
     conversation: Annotated[Id | None, Query()] = None,
     kind: Annotated[EntryKind | None, Query()] = None,
     action: Annotated[Id | None, Query()] = None,
+    tz: TimeZone = "UTC",
     limit: Annotated[
         int, Query(ge=1, le=MOST_CSV_ROWS, description="How many rows a page has at most.")
     ] = MOST_CSV_ROWS,
     cursor: Cursor = None,
 ) -> Response[str]:
     app.allow(Scope.READ, account_id)
-    wanted = EntryFilter(since, until, conversation, kind, action)
+    wanted = EntryFilter(*bounds(since, until, zone_named(tz)), conversation, kind, action)
     page = entries(stage.ledger, account_id, wanted, limit=limit, cursor=cursor)
     headers: dict[str, str | list[str]] = {"Content-Disposition": f'attachment; filename="{account_id}.csv"'}
     if page.cursor:
@@ -246,6 +245,11 @@ def create_usage_session(account_id: AccountId, body: OpenSession) -> Response[s
     account_now(stage.ledger, stage.catalog, account_id, now)
     session = sessions.open(account_id, now=now, **dict(body))
     return answer(HTTPStatus.CREATED, UsageSession.of(session, app.origin))
+
+
+def bounds(since: str | None, until: str | None, zone: tzinfo) -> tuple[datetime | None, datetime | None]:
+    """The instants that `from` and `to` mean in the zone; None for one that is not given. Raises InvalidRequest."""
+    return instant_of(since, "from", zone) if since else None, instant_of(until, "to", zone) if until else None
 
 
 handler = app.serve

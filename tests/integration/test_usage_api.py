@@ -65,6 +65,10 @@ def test_entries_are_listed_newest_first(stack: Stack, path: str) -> None:
         ({"from": "2026-11-23T12:03:00Z"}, ["c#gift", "c#k3"]),
         ({"from": "2026-11-23T12:01:00Z", "to": "2026-11-23T12:03:00Z"}, ["c#k2", "c#k1"]),
         ({"from": "2026-11-23T13:03:00+01:00"}, ["c#gift", "c#k3"]),
+        ({"from": "2026-11-24"}, []),
+        ({"from": "2026-11-23", "to": "2026-11-24", "kind": "charge"}, ["c#k3", "c#k2", "c#k1"]),
+        ({"from": "2026-11-24", "tz": "Pacific/Kiritimati", "kind": "charge"}, ["c#k3", "c#k2", "c#k1"]),
+        ({"to": "2026-11-24", "tz": "Pacific/Kiritimati"}, []),
         ({"from": "2026-11-23T12:03:00Z", "to": "2026-11-23T12:01:00Z"}, []),
         ({"from": "0001-01-01T00:00:00Z", "to": "9999-12-31T23:59:59Z", "kind": "opened"}, ["opened"]),
         ({"kind": "expiry"}, []),
@@ -91,8 +95,9 @@ def test_pages_follow_each_other_by_the_cursor(stack: Stack, path: str) -> None:
 @pytest.mark.parametrize(
     ("query", "field"),
     [
-        ({"from": "2026-11-23"}, "from"),
+        ({"from": "2026-11-31"}, "from"),
         ({"to": "2026-11-23T12:00:00"}, "to"),
+        ({"tz": "Mars/Olympus"}, "tz"),
         ({"from": "0001-01-01T00:00:00+12:00"}, "from"),
         ({"kind": "gift"}, "kind"),
         ({"action": "a#b"}, "action"),

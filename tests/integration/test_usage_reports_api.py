@@ -56,8 +56,8 @@ def test_usage_by_day_in_a_time_zone(stack: Stack, path: str) -> None:
     assert answer.status == 200
     assert answer.body == {
         "granularity": "day",
-        "from": "2026-11-22T23:00:00.000Z",
-        "to": "2026-11-25T23:00:00.000Z",
+        "from": "2026-11-23T00:00:00.000+01:00",
+        "to": "2026-11-26T00:00:00.000+01:00",
         "total": 7,
         "buckets": [
             {
@@ -210,6 +210,24 @@ def test_entries_are_downloaded_as_csv(stack: Stack, path: str) -> None:
     )
 
 
+def test_a_download_of_a_day_has_the_day_of_its_reader_on_every_page(stack: Stack, path: str) -> None:
+    def days(first: str, beyond: str, **query: str) -> list[str]:
+        seen: list[str] = []
+        query = {"from": first, "to": beyond, "limit": "1"} | query
+        while query:
+            answer = stack.call("GET", f"{path}/entries.csv", query=query)
+            seen += [row["at"] for row in rows(answer.text)]
+            query = dict(parse_qsl(answer.headers.get("link", "").partition("?")[2].partition(">")[0]))
+        return seen
+
+    assert days("2026-11-24", "2026-11-25") == ["2026-11-24T12:00:00.000Z", "2026-11-24T00:00:00.000Z"]
+    assert days("2026-11-24", "2026-11-25", tz="America/New_York") == [
+        "2026-11-25T00:00:00.000Z",
+        "2026-11-24T12:00:00.000Z",
+    ]
+    assert days("2026-11-24", "2026-11-24T12:00:00Z", tz="Asia/Tokyo") == ["2026-11-24T00:00:00.000Z"]
+
+
 def test_csv_pages_follow_each_other_by_the_header_link(stack: Stack, path: str) -> None:
     seen: list[str] = []
     links: list[str] = []
@@ -249,7 +267,9 @@ def test_what_people_wrote_is_a_text_in_every_spreadsheet(stack: Stack, title: s
     assert row["credits"] == "-1"
 
 
-@pytest.mark.parametrize("query", [{"limit": "501"}, {"limit": "0"}, {"cursor": "x"}, {"from": "x"}])
+@pytest.mark.parametrize(
+    "query", [{"limit": "501"}, {"limit": "0"}, {"cursor": "x"}, {"from": "x"}, {"to": "2026-13-01"}, {"tz": "Mars"}]
+)
 def test_a_download_that_cannot_be_is_400(stack: Stack, path: str, query: dict[str, Any]) -> None:
     assert refusal(stack, f"{path}/entries.csv", **query) == (400, "invalid_request", next(iter(query)))
 

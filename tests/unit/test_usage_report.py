@@ -176,6 +176,17 @@ def test_what_is_not_given_is_the_current_periods() -> None:
     assert wanted_time(None, utc("2026-12-01"), period) == (utc("2026-11-23"), utc("2026-12-01"))
 
 
+@pytest.mark.parametrize(("since", "until", "field"), [("1969-12-31", None, "from"), (None, "9000-01-01", "to")])
+def test_a_time_at_the_calendars_ends_is_refused(since: str | None, until: str | None, field: str) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        wanted_time(
+            utc(since) if since else None,
+            utc(until) if until else None,
+            Period(0, utc("2026-11-23"), utc("2026-12-23")),
+        )
+    assert refused.value.fields["field"] == field
+
+
 @pytest.mark.parametrize(
     ("since", "until"), [("2026-11-23", "2026-11-23"), ("2026-11-23", "2026-11-22"), ("2025-01-01", "2026-02-06")]
 )

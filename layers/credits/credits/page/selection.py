@@ -15,7 +15,7 @@ from credits.domain.entry import EntryKind
 from credits.errors import InvalidRequest
 from credits.ledger.read import MILLISECOND, EntryFilter
 from credits.page.reader import Reader
-from credits.usage.report import MOST_DAYS, Granularity, Wanted, instant_of
+from credits.usage.report import MOST_DAYS, Granularity, Wanted, instant_of, within_years
 
 PERIOD = "period"
 CUSTOM = "custom"
@@ -136,7 +136,7 @@ def _span(
     if not (first or last) or (first or shown[0], last or shown[1]) == shown:
         return preset, since, until, None
     try:
-        begins = instant_of(first, "from", reader.zone) if first else since
+        begins = within_years(instant_of(first, "from", reader.zone), "from") if first else since
         ends = _day_after(last, reader) if last else until
     except InvalidRequest:
         return preset, since, until, "These dates could not be read."
@@ -161,7 +161,7 @@ def _day_after(day: str, reader: Reader) -> datetime:
         following = date.fromisoformat(day) + DAY
     except (ValueError, OverflowError):
         raise InvalidRequest([("to", "is not a date")]) from None
-    return instant_of(following.isoformat(), "to", reader.zone)
+    return within_years(instant_of(following.isoformat(), "to", reader.zone), "to")
 
 
 def _granularity(asked: str | None, days: int) -> tuple[Granularity, str | None]:

@@ -88,11 +88,14 @@ def instant_of(text: str, field: str, zone: tzinfo) -> datetime:
     """The instant that `from` or `to` means: a date is its first instant in the zone, a time needs its offset."""
     try:
         if len(text) == len("2026-11-23"):
-            instant = _first_instant(date.fromisoformat(text), zone).astimezone(UTC)
-        else:
-            instant = floor(datetime.fromisoformat(text))
+            return _first_instant(date.fromisoformat(text), zone).astimezone(UTC)
+        return floor(datetime.fromisoformat(text))
     except (ValueError, OverflowError):
         raise InvalidRequest([(field, "is neither a date nor an instant with its offset")]) from None
+
+
+def within_years(instant: datetime, field: str) -> datetime:
+    """The instant, where a report can be drawn around it. Raises InvalidRequest."""
     if instant.year not in YEARS:
         raise InvalidRequest([(field, f"is not in the years {YEARS.start} to {YEARS.stop - 1}")])
     return instant
@@ -100,7 +103,7 @@ def instant_of(text: str, field: str, zone: tzinfo) -> datetime:
 
 def wanted_time(since: datetime | None, until: datetime | None, period: Period) -> tuple[datetime, datetime]:
     """The time to report; what is not given is the current period's. InvalidRequest for none, and for too much."""
-    since, until = since or period.start, until or period.end
+    since, until = within_years(since or period.start, "from"), within_years(until or period.end, "to")
     if until <= since:
         raise InvalidRequest([("to", f"is not after {to_text(since)}")])
     if until - since > timedelta(days=MOST_DAYS):

@@ -38,7 +38,8 @@ class Bucket(Answer):
 
 
 class Usage(Answer):
-    """Usage over time. `from` and `to` are the time it is about; the first and last bucket may reach beyond it."""
+    """Usage over time. `from` and `to` are the time it is about; the first and last bucket may reach beyond it. All
+    carry the offset that the time zone has then."""
 
     # `from` is a word of Python's.
     model_config = ConfigDict(frozen=True, populate_by_name=True, serialize_by_alias=True)
@@ -54,8 +55,8 @@ class Usage(Answer):
         """The report as it is shown."""
         return cls(
             granularity=report.wanted.granularity,
-            since=to_text(report.wanted.since),
-            until=to_text(report.wanted.until),
+            since=_local(report.wanted.since.astimezone(report.wanted.zone)),
+            until=_local(report.wanted.until.astimezone(report.wanted.zone)),
             total=report.total,
             buckets=[
                 Bucket(start=_local(bucket.start), credits=bucket.credits, actions=_used(bucket.actions))
