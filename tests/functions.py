@@ -4,7 +4,8 @@
     answer = functions.call("POST", "/v1/accounts", {"account_id": "acme"}, api_key=secret)
     assert answer.status == 201
 
-The route, and with it the function, is found in template.yaml; the event is the one the local gateway sends.
+The route, and with it the function, is found in template.yaml; the event is the one the local gateway sends. What is
+answered on a route of the OpenAPI document has to be as it says.
 """
 
 import json
@@ -25,6 +26,7 @@ from local.payload import Request, event, response
 from local.routing import Router
 from local.template import ROOT, Function, load
 from local.zygote import Context
+from tests import described
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,4 +107,7 @@ class Functions:
         deadline = time.monotonic() + function.timeout_seconds
         context = Context(function.name, function.memory_mb, uuid4().hex, deadline)
         answer = response(json.loads(json.dumps(handler(json.loads(json.dumps(event)), context))))
-        return Answer(answer.status, dict(answer.headers), answer.body.decode())
+        told = Answer(answer.status, dict(answer.headers), answer.body.decode())
+        if (route := event.get("routeKey")) in described.routes():
+            described.hold(route, told.status, told.headers["content-type"], told.text)
+        return told

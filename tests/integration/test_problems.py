@@ -11,6 +11,7 @@ from credits.ledger.dynamo import DynamoStore
 from credits.runtime.telemetry import logger
 from credits.usage.project import rebuild
 from local.template import load
+from tests import described
 from tests.functions import Answer
 from tests.integration.conftest import Stack
 
@@ -134,7 +135,16 @@ def test_every_route_of_the_template_is_in_one_of_these_tables() -> None:
 
 @pytest.mark.parametrize("route", SCOPES)
 def test_a_key_with_the_scope_of_the_route_opens_it(stack: Stack, account: str, route: str) -> None:
-    assert asked(stack, route, account, stack.key(SCOPES[route])).status in {200, 201}
+    described.HELD.clear()
+
+    status = asked(stack, route, account, stack.key(SCOPES[route])).status
+
+    assert status in {200, 201}
+    assert {(route, status)} == described.HELD  # the answer was looked at, and is what the document says
+
+
+def test_the_document_describes_every_route_but_those_for_people_and_for_stripe() -> None:
+    assert described.routes().keys() == SCOPES.keys() | {"GET /v1/catalog"}
 
 
 @pytest.mark.parametrize("route", SCOPES)
