@@ -57,6 +57,14 @@ def more(**credits: int) -> Callable[[Record], None]:
     return change
 
 
+def into_a_pack(record: Record) -> None:
+    """One credit given back to a pack that never was, and not to the grant it came from."""
+    record["draws"] = [{"grant": "g1", "kind": "pack", "credits": 1}]
+    grants = record["after"]["grants"]
+    grants[0]["remaining"] -= 1
+    grants.append({"id": "g1", "kind": "pack", "credits": 1, "remaining": 1})
+
+
 def _write(where: Any, name: str, value: Any) -> None:
     """A field that has its usual value is left out of a record."""
     if value is None or (name in USUAL and USUAL[name] == value):
@@ -123,7 +131,7 @@ FORGERIES = [
         "refund#c#k1",
         put(key="refund#c#nothing", corrects__key="c#nothing"),
         "what it corrects is not in the ledger",
-        "after line 91: c#nothing, which a refund gives back, is not in the file",
+        "after line 99: c#nothing, which a refund gives back, is not in the file",
     ),
     Forgery(
         "a refund of another time",
@@ -172,6 +180,13 @@ FORGERIES = [
         ),
         "it gives back 1 of 0 credits",
         "line 10 gives back 1 of 0 credits",
+    ),
+    Forgery(
+        "a refund into a pack that the charge did not draw on",
+        "refund#c#k1",
+        into_a_pack,
+        "it gives back to a pack that the charge did not draw on",
+        "line 10 gives back to a pack that the charge did not draw on",
     ),
     Forgery(
         "a refund in two books",
@@ -311,6 +326,83 @@ FORGERIES = [
         put(after__grants__1__recalled=500),
         "grant g66 has 500 recalled of 100 held",
         "line 89 recalls 500 credits of the grant g66",
+    ),
+    Forgery(
+        "a pack that comes back as a gift",
+        "c#again-all#failed",
+        put(kind="promotion", corrects=None, key="c#a-gift"),
+        "grant g66 comes into the book by an entry that does not give it",
+        "line 94 brings the grant g66 into the book and does not give it",
+    ),
+    Forgery(
+        "a pack that comes back and names nothing",
+        "c#again-all#failed",
+        put(corrects=None),
+        "grant g66 comes into the book by an entry that does not give it",
+        "line 94 brings the grant g66 into the book and does not give it",
+    ),
+    Forgery(
+        "a pack that comes back for what was taken of another",
+        "c#again-all#failed",
+        put(key="c#lost#failed", corrects={"book_id": "acme", "key": "c#lost", "at": "2026-11-27T18:00:00.000Z"}),
+        "it gives back 400 credits and leaves 0 out, 190 were to be taken",
+        "line 94 brings back 400 credits of 190 that were to be taken, or another pack's",
+    ),
+    Forgery(
+        "a pack that comes back twice",
+        "c#again-all#failed",
+        put(key="c#once-more"),
+        "it does not stand under the key and the instant of what it takes back",
+        "line 94 does not stand under the key of what it brings back",
+    ),
+    Forgery(
+        "a pack that comes back and was not taken",
+        "c#again-all#failed",
+        put(key="c#nothing#failed", corrects__key="c#nothing"),
+        "what it takes back is not in the ledger",
+        "line 94 brings back what no revocation took",
+    ),
+    Forgery(
+        "a pack that comes back with what was spent",
+        "c#what-is-left#failed",
+        more(
+            credits=150,
+            draws__0__credits=150,
+            remaining=150,
+            total=150,
+            after__grants__1__credits=150,
+            after__grants__1__remaining=150,
+        ),
+        "it gives back 400 credits and leaves 150 out, 400 were to be taken",
+        "line 99 brings back 400 credits of 400 that were to be taken, or another pack's",
+    ),
+    Forgery(
+        "fewer missing than were spent",
+        "c#what-is-left",
+        more(after__grants__1__missing=-140),
+        "credits of a pack are missing that were not to be taken, or are missing no more that were",
+        "line 96 has credits of a pack missing that were not to be taken, or has them missing no more",
+    ),
+    Forgery(
+        "more missing than was to be taken",
+        "c#and-more",
+        more(after__grants__1__missing=5),
+        "credits of a pack are missing that were not to be taken, or are missing no more that were",
+        "line 97 has credits of a pack missing that were not to be taken, or has them missing no more",
+    ),
+    Forgery(
+        "credits missing of what the plan gave",
+        "c#and-more",
+        put(after__grants__0__missing=5),
+        "grant g59 has 5 missing, and 0 of them recalled",
+        "line 97 has 5 credits missing of the grant g59, and 0 recalled",
+    ),
+    Forgery(
+        "a close that takes what was recalled, and has it missing still",
+        "close#run-6#01",
+        put(after__grants__1__missing=50),
+        "credits of a pack are missing that were not to be taken, or are missing no more that were",
+        "line 91 has credits of a pack missing that were not to be taken, or has them missing no more",
     ),
     Forgery(
         "a grant of another kind",

@@ -16,11 +16,11 @@ from credits.domain.follow import follow
 from credits.domain.give import adjust
 from credits.domain.journal import Posting
 from credits.domain.meter import Meter, change_meter, set_meter
-from credits.domain.pack import bring_back, freeze, give_pack, lose, take_back, thaw
+from credits.domain.pack import bring_back, freeze, give_pack, lose, take_back, thaw, undone_key
 from credits.domain.top_up import draw_line
 from credits.ledger.post import client_key, post
 from credits.ledger.spend import capture_from, extend, refund_charge, set_aside, settle, spend
-from credits.ledger.store import AccountKey, BookKey, Ledger, MemberKey, Span
+from credits.ledger.store import AccountKey, BookKey, EntryKey, Ledger, MemberKey, Span
 from tests.moves import CATALOG, NOON, granted, messages, moved_to, opened, renewed
 from tests.unit.books import utc
 from tests.unit.stripe_snapshots import credited, line, subscribed, unpaid
@@ -90,9 +90,9 @@ def _packs(store: Ledger) -> None:
     post_("disputed", partial(freeze, credits=400, **of_it), at + HOUR)
     post_("won", partial(thaw, credits=400, **of_it), at + 2 * HOUR)
     post_("half", partial(take_back, credits=200, **of_it), at + 3 * HOUR)
-    post_("no-half", partial(bring_back, credits=50, **of_it), at + 4 * HOUR)
-    post_("again", partial(freeze, credits=40, **of_it), at + 5 * HOUR)
-    post_("lost", partial(lose, credits=40, **of_it), at + 6 * HOUR)
+    _not_after_all(store, "half", of_it["grant_id"], at + 4 * HOUR)
+    post_("again", partial(freeze, credits=190, **of_it), at + 5 * HOUR)
+    post_("lost", partial(lose, credits=190, **of_it), at + 6 * HOUR)
     post_("line", partial(draw_line, below=100, description="buys Small below 100"), at + 6 * HOUR)
 
 
@@ -138,12 +138,29 @@ def _at_stripe(store: Ledger) -> None:
 
 
 def _recalled(store: Ledger) -> None:
-    """A pack whose money goes back while some of it is in a hold."""
+    """A pack whose money goes back while some of it is in a hold; and, since that fails, again: when all of it is
+    there, and when some was spent."""
     at = utc("2027-04-27")
     _posted(store, "one-more", partial(give_pack, pack=CATALOG.packs["small"]), at)
     set_aside(store, CATALOG, "acme", "run-6", 1_594, now=at)
     _posted(store, "all-of-it", partial(take_back, grant_id="g66", credits=350, reason="refund"), at)
     settle(store, CATALOG, "acme", "run-6", now=at)
+    _not_after_all(store, "all-of-it", "g66", at + HOUR)
+    _posted(store, "again-all", partial(take_back, grant_id="g66", credits=400, reason="refund"), at + 2 * HOUR)
+    _not_after_all(store, "again-all", "g66", at + 3 * HOUR)
+    _spent(store, "k3", messages(1_644), at=at + 4 * HOUR)
+    _posted(store, "what-is-left", partial(take_back, grant_id="g66", credits=400, reason="refund"), at + 5 * HOUR)
+    _posted(store, "and-more", partial(take_back, grant_id="g66", credits=10, reason="refund"), at + 6 * HOUR)
+    _not_after_all(store, "and-more", "g66", at + 7 * HOUR)
+    _not_after_all(store, "what-is-left", "g66", at + 8 * HOUR)
+
+
+def _not_after_all(store: Ledger, key: str, grant_id: str, at: datetime) -> None:
+    """The refund failed for which credits of a pack were taken under this key."""
+    (taken,) = store.read(EntryKey("acme", client_key(key)))
+    assert taken
+    rule = partial(bring_back, catalog=CATALOG, grant_id=grant_id, taken=taken, reason="refund failed")
+    post(store, undone_key(taken), [AccountKey("acme")], rule, now=at)
 
 
 def _heard(store: Ledger, at: str, snapshot: Snapshot) -> None:

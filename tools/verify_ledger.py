@@ -16,6 +16,9 @@ What is checked of every line:
   granted = remaining + held + frozen + spent + expired + revoked
 - what was used in the period, what is owed and what a member has spent move by what was charged, settled and given back
 - a refund gives back no more than one charge took, stands under the key of that charge, and in one book
+- a grant comes into the book by what gives it, under the number of that line. It comes back by a refund; and a pack by
+  the line, one alone, that names a revocation of it and gives back what that was to take
+- what a revocation did not find is missing of one pack, until a hold's close takes it, or it need not be taken any more
 - a hold's book begins at the account's entry that opened it; its parts are what the account set aside, what it captured
   is what its parts lost, and its close gives the account the rest: what is held is what the open holds have
 
@@ -43,6 +46,7 @@ CHARGES = ("charge", "capture")
 GIVES = ("allocation", "proration", "carryover", "pack", "promotion", "adjustment")
 OF_THE_PLAN = ("allocation", "proration", "carryover")
 RECALLS = ("revocation", "release", "pack", "confirmation")
+BRINGS_BACK = ("pack", "confirmation")
 BEGINS_WITHOUT = ("used", "counted_from", "owed", "knowledge_words", "workflows", "members", "top_up_below")
 BEGINS = ("allocation", "period", "plan_change", "standing")
 
@@ -146,9 +150,22 @@ def by_grant(draws: Iterable[Draw], part: str) -> dict[str, int]:
     return {draw["grant"]: draw[part] for draw in draws if draw.get(part, 0)}
 
 
+def packs_of(entry: Entry) -> frozenset[str]:
+    """The packs that the entry draws on."""
+    return frozenset(draw["grant"] for draw in entry.get("draws", ()) if draw["kind"] == "pack")
+
+
 def grants_of(after: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """The grants of a book by their ids."""
     return {grant["id"]: grant for grant in after.get("grants", ())}
+
+
+def comes(entry: Entry, grant: dict[str, Any]) -> bool:
+    """Whether a grant may come into the book: under the number of the line that gives it, or back again."""
+    kind = entry["kind"]
+    if grant["id"] == f"g{entry['seq']}" or kind == "refund":
+        return True
+    return bool(grant["kind"] == "pack" and (kind == "revocation" or (kind == "pack" and "corrects" in entry)))
 
 
 def period(after: dict[str, Any]) -> str:
@@ -191,8 +208,9 @@ class Verifier:
         self.entries = 0
         self.heads = dict(heads)
         self.alone: dict[str, tuple[Entry, dict[str, Any]]] = {}  # entries of two books of which one half was seen
-        self.charges: dict[tuple[str, str], tuple[Any, ...]] = {}  # by book and key: at, action, member, credits
+        self.charges: dict[tuple[str, str], tuple[Any, ...]] = {}  # by book and key: at, action, member, packs, credits
         self.refunds: dict[tuple[str, str], tuple[Any, ...]] = {}  # the same, of what was given back
+        self.revoked: dict[str, tuple[str, int, frozenset[str]]] = {}  # by key: at, what was to be taken, of what packs
         self.counts: dict[str, tuple[str, int]] = {}  # by member: the period, and what they have spent in it
         self.held: dict[str, dict[str, int]] = {}  # by open hold: what is set aside of each grant
 
@@ -228,10 +246,15 @@ class Verifier:
             self._check_hold(book, entry)
         else:
             self._check_account(book, entry)
+            self._check_missing(book, entry)
         if entry["kind"] in CHARGES:
             self._keep_charge(entry)
-        if entry["kind"] == "refund" or "corrects" in entry:
+        if entry["kind"] in BRINGS_BACK and "corrects" in entry:
+            self._check_brought_back(entry, is_hold=is_hold)
+        elif entry["kind"] == "refund" or "corrects" in entry:
             self._check_refund(entry)
+        if entry["kind"] == "revocation" and "hold_id" not in entry:
+            self._keep_revocation(entry)
         if entry["kind"] in SHARED:
             self._check_halves(book, entry, is_hold=is_hold)
         book.seq, book.hash, book.at, book.after = entry["seq"], entry["hash"], entry["at"], entry["after"]
@@ -281,6 +304,8 @@ class Verifier:
                 raise Wrong(f"lets the grant {grant_id} expire before its time")
             if grant:
                 self._check_facts(before or {}, grant, kind)
+                if not before and not is_hold and not comes(entry, grant):
+                    raise Wrong(f"brings the grant {grant_id} into the book and does not give it")
                 came = before["credits"] if before else 0
                 if kind == "refund" and grant_id in draws and not is_hold:
                     came = max(came, sum(should))
@@ -300,6 +325,9 @@ class Verifier:
         moves = recalled != before.get("recalled", 0)
         if (moves and kind not in RECALLS) or not 0 <= recalled <= grant.get("held", 0):
             raise Wrong(f"recalls {recalled} credits of the grant {grant['id']}")
+        missing = grant.get("missing", 0)
+        if missing < 0 or (missing if grant["kind"] != "pack" else recalled > missing):
+            raise Wrong(f"has {missing} credits missing of the grant {grant['id']}, and {recalled} recalled")
 
     def _check_account(self, book: Book, entry: Entry) -> None:
         """What the account adds up to, beside its grants."""
@@ -342,6 +370,25 @@ class Verifier:
         if used not in may_be:
             raise Wrong(f"leaves {used} used, and {was} were before it")
 
+    def _check_missing(self, book: Book, entry: Entry) -> None:
+        """What a revocation did not find is missing of its pack, until a hold's close takes it or a refund fails."""
+        had, has, kind = grants_of(book.after), grants_of(entry["after"]), entry["kind"]
+        came = {name: has.get(name, {}).get("missing", 0) - had.get(name, {}).get("missing", 0) for name in had | has}
+        came = {name: credits for name, credits in came.items() if credits}
+        packs = {draw["grant"]: draw["credits"] for draw in entry.get("draws", ()) if draw["kind"] == "pack"}
+        short = entry.get("shortfall", 0)
+        right = not came
+        if kind == "revocation" and "hold_id" in entry:
+            right = came == packs
+        elif kind == "revocation" and right:
+            right = not (packs and short)
+        elif kind == "revocation" or (kind in BRINGS_BACK and short):
+            same = book.after.get("owed", 0) == entry["after"].get("owed", 0)
+            right = list(came.values()) == [short if kind == "revocation" else -short] and same
+            right = right and packs.keys() <= came.keys()
+        if not right:
+            raise Wrong("has credits of a pack missing that were not to be taken, or has them missing no more")
+
     def _check_count(self, entry: Entry, member: str | None) -> None:
         """What a member has spent in the period."""
         if not member:
@@ -382,7 +429,8 @@ class Verifier:
     def _keep_charge(self, entry: Entry) -> None:
         """Remember what a refund may give back."""
         name = entry["book_id"], entry["key"]
-        self.charges[name] = (entry["at"], entry.get("action"), entry.get("member_id"), -entry["credits"])
+        said = (entry["at"], entry.get("action"), entry.get("member_id"))
+        self.charges[name] = (*said, packs_of(entry), -entry["credits"])
         if name in self.refunds:
             self._compare(name)
 
@@ -396,17 +444,38 @@ class Verifier:
             raise Wrong("does not stand under the key of what it gives back")
         if name in self.refunds:
             raise Wrong("gives back what another book's entry gave back before")
-        self.refunds[name] = (corrects["at"], entry.get("action"), entry.get("member_id"), entry["credits"])
+        said = (corrects["at"], entry.get("action"), entry.get("member_id"))
+        self.refunds[name] = (*said, packs_of(entry), entry["credits"])
         if name in self.charges:
             self._compare(name)
 
+    def _keep_revocation(self, entry: Entry) -> None:
+        """Remember what may be given back of a pack, should its refund fail."""
+        draws = entry.get("draws", ())
+        to_take = entry.get("shortfall", 0) - sum(draw["credits"] + draw.get("frozen", 0) for draw in draws)
+        short = frozenset(grant["id"] for grant in entry["after"]["grants"] if grant.get("missing"))
+        self.revoked[entry["key"]] = (entry["at"], to_take, packs_of(entry) or short)
+
+    def _check_brought_back(self, entry: Entry, *, is_hold: bool) -> None:
+        """A pack comes back, once: it names a revocation of that pack, and gives back what that was to take."""
+        corrects, draws = entry["corrects"], entry.get("draws", ())
+        at, to_take, packs = self.revoked.get(corrects["key"], ("", 0, frozenset()))
+        if is_hold or corrects["book_id"] != self.account or corrects["at"] != at:
+            raise Wrong("brings back what no revocation took")
+        if entry["key"] != f"{corrects['key']}#failed":
+            raise Wrong("does not stand under the key of what it brings back")
+        if entry["credits"] + entry.get("shortfall", 0) != to_take or not {draw["grant"] for draw in draws} <= packs:
+            raise Wrong(f"brings back {entry['credits']} credits of {to_take} that were to be taken, or another pack's")
+
     def _compare(self, name: tuple[str, str]) -> None:
         """A refund gives back its charge, or a part of it. Within one instant they may come in either order."""
-        (*charged, credits), (*said, back) = self.charges[name], self.refunds[name]
+        (*charged, drawn, credits), (*said, into, back) = self.charges[name], self.refunds[name]
         if said != charged:
             raise Wrong("is a refund and a charge of which the one names the other's instant, action or member wrongly")
         if back > credits:
             raise Wrong(f"gives back {back} of {credits} credits")
+        if not into <= drawn:
+            raise Wrong("gives back to a pack that the charge did not draw on")
 
     def _check_halves(self, book: Book, entry: Entry, *, is_hold: bool) -> None:
         """What moves credits between an account and a hold is in both books, under one key."""

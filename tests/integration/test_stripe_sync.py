@@ -12,7 +12,7 @@ from credits.payments.fetch import Fetch
 from credits.payments.signal import Signal
 from credits.payments.snapshot import UnknownPrice, Unreadable
 from local.stripe.state import Policy
-from tests.moves import captured, held, messages, released
+from tests.moves import captured, granted, held, messages, released
 from tests.stripe_ledger import CATALOG, EngineAccount, StripeBooks, left
 from tests.stripe_sdk import items_of
 
@@ -47,6 +47,47 @@ def bought(books: StripeBooks, pack: str = "small", card: str = "pm_card_visa") 
 def charge_of(books: StripeBooks, session: Any) -> str:
     intent = books.shop.sdk.v1.payment_intents.retrieve(session.payment_intent)
     return str(intent.latest_charge)
+
+
+def paid_back(books: StripeBooks, session: Any, amount: int = 999) -> str:
+    """The money of a pack paid back, all of it or this much, and heard of."""
+    refund = books.shop.sdk.v1.refunds.create({"payment_intent": session.payment_intent, "amount": amount})
+    books.deliver()
+    return str(refund.id)
+
+
+def not_paid_back(books: StripeBooks, session: Any, refund_id: str) -> None:
+    """The refund fails after all, and that is heard of."""
+    objects = books.shop.engine.state.objects
+    charge = objects[charge_of(books, session)]
+    charge["amount_refunded"] -= objects[refund_id]["amount"]
+    charge["refunded"] = False
+    objects[refund_id]["status"] = "failed"
+    books.act_on(
+        [
+            Signal(
+                event_id=f"{refund_id}_failed",
+                type="refund.failed",
+                created=0,
+                object_id=refund_id,
+                object_type="refund",
+                customer_id=books.customer.id,
+                payload=None,
+            )
+        ]
+    )
+
+
+def disputed(books: StripeBooks, session: Any) -> str:
+    """The payment fought over."""
+    dispute = books.shop.engine.open_dispute(charge_of(books, session))
+    books.deliver()
+    return str(dispute["id"])
+
+
+def decided(books: StripeBooks, dispute_id: str, *, won: bool) -> None:
+    books.shop.engine.decide_dispute(dispute_id, won=won)
+    books.deliver()
 
 
 def test_a_subscription_that_is_paid_brings_its_plan() -> None:
@@ -385,23 +426,152 @@ def test_what_a_hold_has_of_a_refunded_pack_cannot_be_spent_when_it_is_closed() 
 def test_a_refund_that_did_not_go_through_brings_the_credits_back_once() -> None:
     books = StripeBooks()
     session = bought(books)
-    refund = books.shop.sdk.v1.refunds.create({"payment_intent": session.payment_intent, "amount": 500})
     books.deliver()
+    refund = paid_back(books, session, 500)
     assert books.account.purchased_remaining == 200
 
-    books.shop.engine.state.objects[refund.id]["status"] = "failed"
-    heard = Signal(
-        event_id="evt_failed",
-        type="refund.failed",
-        created=0,
-        object_id=refund.id,
-        object_type="refund",
-        customer_id=books.customer.id,
-        payload=None,
-    )
-    books.act_on([heard, replace(heard, event_id="evt_failed_again")])
+    not_paid_back(books, session, refund)
+    not_paid_back(books, session, refund)
 
     assert books.account.purchased_remaining == 400
+    assert books.balanced()
+
+
+def test_a_refund_that_failed_and_is_made_again_takes_the_pack_again() -> None:
+    books = StripeBooks()
+    session = bought(books)
+    books.deliver()
+    not_paid_back(books, session, paid_back(books, session))
+    assert books.account.purchased_remaining == 400
+
+    paid_back(books, session)
+
+    assert books.account.purchased_remaining == 0
+    assert kinds(books) == [("pack", 400), ("revocation", -400), ("pack", 400), ("revocation", -400)]
+    assert books.balanced()
+
+
+@pytest.mark.parametrize(("won", "after"), [(True, 400), (False, 0)])
+def test_a_dispute_after_a_refund_that_failed_finds_the_pack(won: bool, after: int) -> None:
+    books = StripeBooks()
+    session = bought(books)
+    books.deliver()
+    not_paid_back(books, session, paid_back(books, session))
+
+    dispute = disputed(books, session)
+    assert (books.account.purchased_remaining, books.account.frozen) == (0, 400)
+    decided(books, dispute, won=won)
+
+    assert (books.account.purchased_remaining, books.account.frozen) == (after, 0)
+    assert books.balanced()
+
+
+def test_a_refund_that_failed_and_the_one_in_its_place_end_alike_in_whichever_order_they_are_heard_of() -> None:
+    books = StripeBooks()
+    session = bought(books)
+    books.deliver()
+    books.spend(350)
+    first = paid_back(books, session, 600)
+    books.shop.engine.state.objects[first]["created"] += 60
+    books.shop.engine.state.objects[charge_of(books, session)]["amount_refunded"] = 0
+    books.shop.sdk.v1.refunds.create({"payment_intent": session.payment_intent, "amount": 600})
+
+    not_paid_back(books, session, first)
+    books.deliver()
+
+    # 50 of 400 were spent, and 240 went back.
+    assert books.account.purchased_remaining == 110
+    assert books.balanced()
+
+
+@pytest.mark.parametrize(("captured_of_it", "comes_back"), [(0, 400), (450, 250), (700, 0)])
+def test_a_refund_that_fails_after_a_hold_was_closed_brings_back_all_that_was_not_spent(
+    captured_of_it: int, comes_back: int
+) -> None:
+    books = StripeBooks()
+    session = bought(books)
+    books.deliver()
+    held(books.store, "run-1", 700, account_id="ada", at=books.now)
+    if captured_of_it:
+        captured(books.store, "run-1", "step-1", messages(captured_of_it), account_id="ada", at=books.now)
+    refund = paid_back(books, session)
+    released(books.store, "run-1", account_id="ada", at=books.now)
+    assert books.account.purchased_remaining == 0
+
+    not_paid_back(books, session, refund)
+
+    assert books.account.purchased_remaining == comes_back
+    assert books.balanced()
+
+
+def test_a_refund_that_fails_while_a_hold_is_open_takes_nothing_at_its_close() -> None:
+    books = StripeBooks()
+    session = bought(books)
+    books.deliver()
+    held(books.store, "run-1", 600, account_id="ada", at=books.now)
+    refund = paid_back(books, session)
+    assert books.account.purchased_remaining == 0
+
+    not_paid_back(books, session, refund)
+    assert books.account.purchased_remaining == 100
+    released(books.store, "run-1", account_id="ada", at=books.now)
+
+    assert books.account.purchased_remaining == 400
+    assert books.balanced()
+
+
+def test_of_two_refunds_of_a_spent_pack_the_one_that_fails_leaves_the_other_what_it_lacked() -> None:
+    books = StripeBooks()
+    session = bought(books)
+    books.deliver()
+    books.spend(600)
+    first = paid_back(books, session, 500)
+    paid_back(books, session, 499)
+
+    not_paid_back(books, session, first)
+
+    # 300 were spent, and 200 went back: that is more than there were.
+    assert books.account.remaining == 0
+    assert books.balanced()
+
+
+@pytest.mark.parametrize(("won", "after"), [(True, 400), (False, 0)])
+@pytest.mark.parametrize("closed_first", [True, False])
+def test_a_dispute_over_what_a_hold_has_ends_as_without_the_hold(won: bool, after: int, closed_first: bool) -> None:
+    books = StripeBooks()
+    session = bought(books)
+    books.deliver()
+    held(books.store, "run-1", 700, account_id="ada", at=books.now)
+    dispute = disputed(books, session)
+    if closed_first:
+        released(books.store, "run-1", account_id="ada", at=books.now)
+
+    decided(books, dispute, won=won)
+    if not closed_first:
+        released(books.store, "run-1", account_id="ada", at=books.now)
+
+    assert (books.account.purchased_remaining, books.account.frozen) == (after, 0)
+    assert books.balanced()
+
+
+@pytest.mark.parametrize("how", ["refund", "dispute"])
+def test_a_pack_that_is_bought_into_a_full_book_is_not_the_one_before_it(how: str) -> None:
+    books = StripeBooks()
+    first = bought(books)
+    books.deliver()
+    books.spend(600)
+    for number in range(14):
+        granted(books.store, f"gift-{number}", 1, account_id="ada", at=books.now)
+    bought(books)
+    books.deliver()
+
+    if how == "refund":
+        paid_back(books, first)
+    else:
+        decided(books, disputed(books, first), won=False)
+
+    assert books.account.purchased_remaining == 400
+    assert books.entries[-1].shortfall == 300
     assert books.balanced()
 
 
@@ -444,7 +614,10 @@ def test_a_dispute_that_is_only_heard_of_when_it_is_lost_takes_what_is_left() ->
     books.deliver()
 
     assert (books.account.remaining, books.account.frozen) == (0, 0)
-    assert [(entry.kind.value, entry.shortfall) for entry in books.entries[-2:]] == [("freeze", 100), ("revocation", 0)]
+    assert [(entry.kind.value, entry.shortfall) for entry in books.entries[-2:]] == [
+        ("freeze", 100),
+        ("revocation", 100),
+    ]
 
 
 def test_a_pack_that_the_catalog_does_not_have_is_refused() -> None:

@@ -27,9 +27,10 @@ def differences(store: Store, account_id: str, book: Plain, hold_ids: Iterable[s
         "figures": (account.remaining, account.total, account.used),
         "period": (account.anchor, account.period_number, account.period.end),
         "grants": [
-            (each.kind.value, each.credits, each.remaining, each.held, each.frozen, each.recalled, each.expires_at)
+            (each.kind.value, each.credits, each.remaining, each.held, each.frozen, each.expires_at)
             for each in account.grants
         ],
+        "to go": [(each.recalled, each.missing) for each in account.grants],
         "owed": account.owed,
         "meters": (account.knowledge_words, account.workflows),
         "at": account.at,
@@ -40,7 +41,8 @@ def differences(store: Store, account_id: str, book: Plain, hold_ids: Iterable[s
         "pending": book.pending,
         "figures": (book.remaining, book.total, book.used),
         "period": (book.anchor, book.number, book.ends),
-        "grants": [(lot.kind, lot.given, lot.left, lot.held, lot.frozen, lot.recalled, lot.until) for lot in book.lots],
+        "grants": [(lot.kind, lot.given, lot.left, lot.held, lot.frozen, lot.until) for lot in book.lots],
+        "to go": [(lot.recalled, lot.missing) for lot in book.lots],
         "owed": book.owed,
         "meters": (book.words, book.workflows),
         "at": book.at,

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from tests.moves import CATALOG
 
 FROM_THE_PLAN = ("allocation", "proration", "carryover")
+BY_HAND = ("promotion", "adjustment")
 NEVER = datetime.max.replace(tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
 
@@ -44,7 +45,8 @@ class Line(NamedTuple):
 @dataclass(slots=True)
 class Lot:
     """Credits that came together, or a hold's part of such: `left` can be spent, `held` is in holds, `frozen` waits for
-    a dispute. `number` tells how old it is. Of what is held, `recalled` goes when it comes back."""
+    a dispute. `number` tells how old it is. Of what is held, `recalled` goes when it comes back. Of a pack whose money
+    went back, `missing` could not be taken."""
 
     number: int
     kind: str
@@ -54,6 +56,7 @@ class Lot:
     held: int = 0
     frozen: int = 0
     recalled: int = 0
+    missing: int = 0
 
 
 class Drawn(NamedTuple):
@@ -149,6 +152,7 @@ class Plain:
         self.people: dict[str, Person] = {}
         self.charged: dict[str, Charged] = {}
         self.packs: dict[str, int] = {}
+        self.paid_back: dict[str, tuple[str, int]] = {}
         self.entries = 0
         self.free_month_given = -1
         self.told_low = False
@@ -174,6 +178,7 @@ class Plain:
         book.people = dict(self.people)
         book.charged = dict(self.charged)
         book.packs = dict(self.packs)
+        book.paid_back = dict(self.paid_back)
         book.lines = []
         book._own = []
         book._last = None
@@ -305,6 +310,7 @@ class Plain:
             if lost:
                 for lot, credits in lost:
                     lot.left -= credits
+                    lot.missing -= credits if kind == "revocation" else 0
                 self._drop_empty()
                 self._own_line(kind, now, -sum(credits for _, credits in lost))
         hold.parts = []
@@ -429,44 +435,32 @@ class Plain:
         return self._finished()
 
     def buy(self, now: datetime, pack: str, credits: int) -> "Plain":
-        """A pack, for ever; where there is no room, in with the pack that was bought last."""
+        """A pack, for ever."""
         self.pass_time(now)
-        bought = [lot for lot in self.lots if lot.kind == "pack"]
-        if bought and not self._has_room():
-            bought[-1].given += credits
-            bought[-1].left += credits
-            self.packs[pack] = bought[-1].number
-        else:
-            self.packs[pack] = self._add("pack", credits, None).number
+        self.packs[pack] = self._add("pack", credits, None).number
         self._own_line("pack", now, credits)
         return self._finished()
 
-    def pay_back(self, now: datetime, pack: str, credits: int) -> "Plain":
+    def pay_back(self, now: datetime, refund: str, pack: str, credits: int) -> "Plain":
         """Money of a pack goes back, and its credits as far as they are there; those in holds when they come back."""
         self.pass_time(now)
-        taken = 0
-        if lot := self._lot(pack):
-            taken = min(credits, lot.left)
-            frozen = min(credits - taken, lot.frozen)
-            lot.left -= taken
-            lot.frozen -= frozen
-            lot.recalled = min(lot.recalled + credits - taken - frozen, lot.held)
-        self._drop_empty()
-        self._own_line("revocation", now, -taken)
+        self.paid_back[refund] = (pack, credits)
+        self._call_back(now, pack, credits, 0)
         return self._finished()
 
-    def bring_back(self, now: datetime, pack: str, credits: int, missing: int) -> "Plain":
-        """The money did not go back after all."""
+    def bring_back(self, now: datetime, refund: str) -> "Plain":
+        """The money did not go back after all: what of the pack is not spent, nor gone for other money, is there."""
         self.pass_time(now)
-        lot = self._lot(pack)
-        if lot:
-            lot.recalled = max(lot.recalled - missing, 0)
-        if credits and lot:
-            lot.given += credits
-            lot.left += credits
-        elif credits:
-            self._add("pack", credits, None)
-        self._own_line("pack" if credits else "confirmation", now, credits)
+        pack, credits = self.paid_back[refund]
+        lot = self._pack(pack)
+        too_many = lot.missing
+        lot.missing = max(too_many - credits, 0)
+        lot.recalled = min(lot.held, lot.missing, lot.recalled)
+        back = max(credits - too_many, 0)
+        lot.given += back
+        lot.left += back
+        self._drop_empty()
+        self._own_line("pack" if back else "confirmation", now, back)
         return self._finished()
 
     def dispute(self, now: datetime, pack: str, credits: int) -> "Plain":
@@ -480,15 +474,26 @@ class Plain:
     def lose(self, now: datetime, pack: str, credits: int, missing: int) -> "Plain":
         """It does: what was frozen goes, and of what was missing then whatever has come back."""
         self.pass_time(now)
+        self._call_back(now, pack, credits + missing, credits)
+        return self._finished()
+
+    def _call_back(self, now: datetime, pack: str, credits: int, frozen_for_it: int) -> None:
+        """Credit by credit: those that were frozen for it, those that are left, those that are frozen for others."""
+        lot = self._pack(pack)
         taken = 0
-        if lot := self._lot(pack):
-            lot.frozen -= min(credits, lot.frozen)
-            taken = min(missing, lot.left)
-            lot.left -= taken
-            lot.recalled = min(lot.recalled + missing - taken, lot.held)
+        for number in range(credits):
+            if lot.frozen and number < frozen_for_it:
+                lot.frozen -= 1
+            elif lot.left:
+                lot.left -= 1
+                taken += 1
+            elif lot.frozen:
+                lot.frozen -= 1
+            else:
+                lot.missing += 1
+                lot.recalled = min(lot.recalled + 1, lot.held)
         self._drop_empty()
         self._own_line("revocation", now, -taken)
-        return self._finished()
 
     def change_plan(self, now: datetime, plan: str, seats: int) -> "Plain":
         """More: at once. Less: at the period's end. The same: a change that waits is called off."""
@@ -648,6 +653,15 @@ class Plain:
     def _lot(self, pack: str) -> Lot | None:
         return next((lot for lot in self.lots if lot.number == self.packs[pack]), None)
 
+    def _pack(self, pack: str) -> Lot:
+        """The pack's own lot, put back where it was if it was gone."""
+        lot = self._lot(pack)
+        if lot is None:
+            lot = Lot(self.packs[pack], "pack", 0, 0, None)
+            self.lots.append(lot)
+            self.lots.sort(key=lambda lot: lot.number)
+        return lot
+
     def _freeze(self, now: datetime, pack: str, credits: int, sign: int) -> "Plain":
         self.pass_time(now)
         moved = 0
@@ -663,7 +677,7 @@ class Plain:
             raise Refused("insufficient_credits" if self.remaining else "credits_exhausted")
 
     def _has_room(self) -> bool:
-        return len([lot for lot in self.lots if lot.kind not in FROM_THE_PLAN]) < 15
+        return len([lot for lot in self.lots if lot.kind in BY_HAND]) < 15
 
     def _require_room(self) -> None:
         if not self._has_room():
@@ -675,12 +689,16 @@ class Plain:
         return self.lots[-1]
 
     def _give_back(self, number: int, kind: str, until: datetime | None, credits: int) -> None:
-        """Into the lot it came from, which comes back if it is gone; where there is no room, into the one of those by
-        hand that lasts longest."""
+        """Into the lot it came from, which comes back if it is gone; where there is no room, into the one of its kind
+        (or else of those by hand) that lasts as long and no longer than need be, or else as long as possible."""
         lot = next((lot for lot in self.lots if lot.number == number), None)
-        if lot is None and kind not in FROM_THE_PLAN and not self._has_room():
-            by_hand = [lot for lot in self.lots if lot.kind not in FROM_THE_PLAN]
-            lot = max(by_hand, key=lambda lot: (lot.until or NEVER, lot.kind == "pack", lot.number))
+        if lot is None and kind in BY_HAND and not self._has_room():
+            kin = [lot for lot in self.lots if lot.kind == kind] or [lot for lot in self.lots if lot.kind in BY_HAND]
+            enough = [lot for lot in kin if (lot.until or NEVER) >= (until or NEVER)]
+            if enough:
+                lot = min(enough, key=lambda lot: (lot.until or NEVER, lot.number))
+            else:
+                lot = max(kin, key=lambda lot: (lot.until or NEVER, lot.number))
         if lot is None:
             self.lots.append(Lot(number, kind, credits, credits, until))
             self.lots.sort(key=lambda lot: lot.number)
@@ -719,7 +737,7 @@ class Plain:
         return tuple(drawn)
 
     def _drop_empty(self) -> None:
-        self.lots = [lot for lot in self.lots if lot.left or lot.held or lot.frozen]
+        self.lots = [lot for lot in self.lots if lot.left or lot.held or lot.frozen or lot.missing]
 
     def _settled(self, lot: Lot, credits: int) -> int:
         """What of these new credits pays what is owed."""

@@ -415,22 +415,34 @@ class PayBack(PackStep):
 
     @override
     def plainly(self, book: Plain, now: datetime, caller_key: str) -> Plain:
-        return book.pay_back(now, self.payment, self.credits)
+        return book.pay_back(now, caller_key, self.payment, self.credits)
 
 
 @dataclass(frozen=True, slots=True)
-class PayBackFails(PackStep):
-    """Money that did not go back after all; so many credits of it were missing."""
+class PayBackFails(Request):
+    """Money that did not go back after all: what was asked for under the key `refund`. Once, whoever hears of it."""
 
-    missing: int
+    has_a_body = False
+
+    payment: str
+    refund: str
+
+    @override
+    def place(self, account_id: str, caller_key: str) -> tuple[str, str]:
+        return account_id, f"PayBack#{self.refund}#failed"
 
     @override
     def act(self, store: Ledger, told: Told) -> Receipt[Any]:
-        return self.step(store, told, bring_back, missing=self.missing)
+        keys = (EntryKey(told.account_id, f"pack#{self.payment}"), EntryKey(told.account_id, f"PayBack#{self.refund}"))
+        given, taken = answering(store.read)(*keys)
+        assert given
+        assert taken
+        rule = partial(bring_back, grant_id=given.draws[0].grant_id, taken=taken, reason="simulated")
+        return told.post(store, f"PayBack#{self.refund}#failed", rule)
 
     @override
     def plainly(self, book: Plain, now: datetime, caller_key: str) -> Plain:
-        return book.bring_back(now, self.payment, self.credits, self.missing)
+        return book.bring_back(now, self.refund)
 
 
 @dataclass(frozen=True, slots=True)

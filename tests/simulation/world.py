@@ -316,8 +316,9 @@ class World:
         payment = self._dice.choice(lately if self._dice.random() < 0.8 else payments)
         credits, missing = self._dice.choice((1, 50, 133, 400)), self._dice.choice((0, 0, 30, 200))
         throw = self._dice.randrange(6)
-        if throw == 0:
-            return PayBackFails(payment, self._dice.choice((0, 20, credits)), missing)
+        if throw == 0 and book.paid_back:
+            refund = self._dice.choice([*book.paid_back][-3:])
+            return PayBackFails(book.paid_back[refund][0], refund)
         if throw == 1:
             return LoseDispute(payment, credits, missing)
         return self._dice.choice((PayBack, PayBack, Dispute, WinDispute))(payment, credits)

@@ -1,11 +1,13 @@
 """Packs: given once, taken back as far as they are there, frozen and let go."""
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from credits.domain.entry import Entry
 from credits.domain.grant import Grant, GrantKind
-from credits.domain.pack import bring_back, freeze, give_pack, lose, take_back, thaw
+from credits.domain.journal import seal
+from credits.domain.pack import bring_back, freeze, give_pack, lose, take_back, thaw, undone_key
 from tests.unit.books import CATALOG, Book, allocation, drawn, free_account, grants, utc
 
 NOON = "2026-01-15 12:00"
@@ -15,6 +17,16 @@ def step(book: Book, rule: Any, **facts: Any) -> Entry:
     """The entry that one step of a pack writes."""
     decide = partial(rule, catalog=book.catalog, now=utc(NOON), **facts)
     return book.post(lambda account, key: decide(account, key=key))[-1]
+
+
+def undone(book: Book, taken: Entry) -> Entry:
+    """The entry that gives back what was taken for a refund which did not go through."""
+    (draw,) = taken.draws or [None]
+    grant_id = draw.grant_id if draw else "p1"
+    posting = bring_back(
+        book.account, book.catalog, now=utc(NOON), grant_id=grant_id, taken=taken, reason="refund failed"
+    )
+    return book.keep(seal(posting, undone_key(taken), None))[-1]
 
 
 def holding(pack: Grant) -> Book:
@@ -34,24 +46,25 @@ def test_a_pack_never_expires_and_burns_after_the_plan() -> None:
     assert grants(book.account) == [("pack", 380, None)]
 
 
-def test_a_pack_is_never_refused_for_want_of_room() -> None:
-    gifts = [Grant(f"p{n}", GrantKind.PROMOTION, 5, 5) for n in range(14)]
-    book = Book(free_account(allocation(300), *gifts, pack_of(100)))
+def test_a_pack_has_a_place_of_its_own_however_full_the_book_is() -> None:
+    gifts = [Grant(f"p{n}", GrantKind.PROMOTION, 5, 5) for n in range(2, 17)]
+    packs = [Grant(f"p{n}", GrantKind.PACK, 400, 100) for n in range(20, 140)]
+    book = Book(free_account(allocation(300), *gifts, *packs))
 
     entry = step(book, give_pack, pack=CATALOG.packs["medium"])
 
-    assert drawn(entry) == [("p1", "pack", 1200)]
-    assert len(book.account.grants) == 16
-    assert book.account.purchased_remaining == 1300
+    assert drawn(entry) == [("g1", "pack", 1200)]
+    assert len(book.account.grants) == 137
+    assert book.account.purchased_remaining == 13_200
 
 
-def test_a_pack_that_finds_a_book_full_of_gifts_is_given_all_the_same() -> None:
-    gifts = [Grant(f"p{n}", GrantKind.PROMOTION, 5, 5) for n in range(15)]
-    book = Book(free_account(allocation(300), *gifts))
+def test_packs_take_no_room_from_gifts() -> None:
+    book = Book(free_account(allocation(300), *(Grant(f"p{n}", GrantKind.PACK, 400, 400) for n in range(2, 42))))
 
-    step(book, give_pack, pack=CATALOG.packs["small"])
+    for _ in range(15):
+        book.give(5, at=NOON)
 
-    assert book.account.purchased_remaining == 400
+    assert book.account.remaining == 300 + 40 * 400 + 15 * 5
 
 
 def test_what_is_unspent_goes_back_first_and_what_is_frozen_after_it() -> None:
@@ -71,14 +84,49 @@ def test_a_pack_that_has_left_the_book_is_all_shortfall() -> None:
     assert book.account.remaining == 300
 
 
-def test_a_refund_that_fails_brings_the_credits_back_where_they_were_or_as_a_new_grant() -> None:
+def test_a_refund_that_fails_brings_the_credits_back_where_they_were() -> None:
     book = holding(pack_of(300))
-    step(book, bring_back, grant_id="p1", credits=100, reason="refund failed")
-    assert grants(book.account)[1:] == [("pack", 400, None)]
 
-    gone = Book(free_account(allocation(300)))
-    step(gone, bring_back, grant_id="p1", credits=100, reason="refund failed")
-    assert grants(gone.account)[1:] == [("pack", 100, None)]
+    entry = undone(book, step(book, take_back, grant_id="p1", credits=100, reason="refund"))
+
+    assert (entry.kind, entry.key, entry.shortfall) == ("pack", "c#k1#failed", 0)
+    assert entry.corrects
+    assert entry.corrects.key == "c#k1"
+    assert grants(book.account)[1:] == [("pack", 300, None)]
+
+
+def test_a_pack_that_had_left_the_book_comes_back_under_its_own_id_and_in_its_place() -> None:
+    gift = Grant("g9", GrantKind.PROMOTION, 5, 5)
+    book = Book(free_account(replace(allocation(300), id="g2"), Grant("g5", GrantKind.PACK, 400, 400), gift))
+    taken = step(book, take_back, grant_id="g5", credits=400, reason="refund")
+    assert [grant.id for grant in book.account.grants] == ["g2", "g9"]
+
+    entry = undone(book, taken)
+
+    assert drawn(entry) == [("g5", "pack", 400)]
+    assert [grant.id for grant in book.account.grants] == ["g2", "g5", "g9"]
+
+
+def test_what_was_spent_of_a_pack_before_its_money_went_back_is_missing_of_it() -> None:
+    book = holding(pack_of(150))
+
+    taken = step(book, take_back, grant_id="p1", credits=400, reason="refund")
+
+    assert (taken.credits, taken.shortfall) == (-150, 250)
+    assert book.account.grants[1:] == (Grant("p1", GrantKind.PACK, 400, 0, missing=250),)
+    assert undone(book, taken).credits == 150
+    assert book.account.grants[1:] == (Grant("p1", GrantKind.PACK, 550, 150),)
+
+
+def test_a_refund_that_fails_gives_back_nothing_that_another_one_lacks() -> None:
+    book = holding(pack_of(150))
+    first = step(book, take_back, grant_id="p1", credits=200, reason="refund")
+    step(book, take_back, grant_id="p1", credits=200, reason="refund")
+
+    entry = undone(book, first)
+
+    assert (entry.kind, entry.credits, entry.shortfall) == ("confirmation", 0, 200)
+    assert book.account.grants[1:] == (Grant("p1", GrantKind.PACK, 400, 0, missing=50),)
 
 
 def test_a_dispute_freezes_what_is_there_and_thaws_no_more_than_is_frozen() -> None:
@@ -94,10 +142,22 @@ def test_a_dispute_freezes_what_is_there_and_thaws_no_more_than_is_frozen() -> N
 def test_a_dispute_that_is_lost_takes_what_it_froze_and_leaves_the_rest() -> None:
     book = holding(pack_of(250, frozen=150))
 
-    entry = step(book, lose, grant_id="p1", credits=200, reason="dispute lost")
+    entry = step(book, lose, grant_id="p1", credits=150, reason="dispute lost")
 
-    assert (entry.credits, entry.draws[0].frozen, entry.shortfall) == (0, -150, 50)
+    assert (entry.credits, entry.draws[0].frozen, entry.shortfall) == (0, -150, 0)
     assert (book.account.purchased_remaining, book.account.frozen) == (250, 0)
+
+
+def test_a_dispute_that_is_lost_takes_free_credits_for_those_of_its_own_that_a_refund_took() -> None:
+    book = holding(pack_of(0, frozen=300))
+    step(book, take_back, grant_id="p1", credits=100, reason="refund")
+    allocated, pack = book.account.grants
+    book.account = replace(book.account, grants=(allocated, replace(pack, remaining=150)))
+
+    entry = step(book, lose, grant_id="p1", credits=300, reason="dispute lost")
+
+    assert (entry.credits, entry.draws[0].frozen, entry.shortfall) == (-100, -200, 0)
+    assert book.account.purchased_remaining == 50
 
 
 def test_frozen_credits_of_a_pack_outlive_the_reset() -> None:
@@ -123,7 +183,7 @@ def test_what_a_hold_has_of_a_pack_whose_money_went_back_goes_when_the_hold_give
     book.release(at=NOON)
 
     assert [(entry.kind, entry.credits) for entry in book.entries[-2:]] == [("release", 20), ("revocation", -20)]
-    assert (book.account.remaining, book.account.grants) == (0, ())
+    assert book.account.grants == (Grant("p1", GrantKind.PACK, 400, 0, missing=260),)
 
 
 def test_of_a_pack_that_was_paid_back_in_part_only_so_much_is_recalled() -> None:
@@ -146,18 +206,31 @@ def test_what_is_recalled_waits_for_the_hold_that_has_it() -> None:
     assert (book.account.remaining, book.account.grants[0].recalled) == (0, 30)
     book.release(at=NOON, hold_id="run-2")
 
-    assert book.account.grants == ()
+    assert book.account.grants == (Grant("p1", GrantKind.PACK, 400, 0, missing=15),)
     assert sum(entry.credits for entry in book.entries if entry.kind == "revocation") == -35
 
 
 def test_a_refund_that_fails_recalls_no_longer() -> None:
     book = with_some_held(pack_of(30))
-    step(book, take_back, grant_id="p1", credits=30, reason="refund")
+    taken = step(book, take_back, grant_id="p1", credits=30, reason="refund")
 
-    entry = step(book, bring_back, grant_id="p1", credits=0, missing=30, reason="refund failed")
+    entry = undone(book, taken)
     book.release(at=NOON)
 
     assert (entry.kind, book.account.remaining) == ("confirmation", 30)
+
+
+def test_what_a_close_took_for_a_refund_that_fails_comes_back_but_for_what_was_captured() -> None:
+    book = with_some_held(pack_of(30))
+    taken = step(book, take_back, grant_id="p1", credits=30, reason="refund")
+    book.capture(quantity=10, at=NOON)
+    book.release(at=NOON)
+    assert book.account.remaining == 0
+
+    entry = undone(book, taken)
+
+    assert (entry.kind, entry.credits, entry.shortfall) == ("pack", 20, 10)
+    assert book.account.grants == (Grant("p1", GrantKind.PACK, 420, 20),)
 
 
 def test_a_dispute_that_is_lost_takes_what_came_back_and_recalls_what_is_held_still() -> None:
@@ -170,5 +243,5 @@ def test_a_dispute_that_is_lost_takes_what_came_back_and_recalls_what_is_held_st
     lost = step(book, lose, grant_id="p1", credits=10, missing=50, reason="dispute lost")
     book.release(at=NOON, hold_id="run-2")
 
-    assert (lost.credits, lost.draws[0].frozen, lost.shortfall) == (-30, -10, 0)
+    assert (lost.credits, lost.draws[0].frozen, lost.shortfall) == (-30, -10, 20)
     assert (book.account.remaining, book.account.frozen, book.account.grants) == (0, 0, ())

@@ -1,5 +1,6 @@
 """Refunds: to the grants that a charge drew on, as if it had cost so much less."""
 
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -99,17 +100,49 @@ def test_a_refund_says_where_the_charge_happened_and_corrects_it() -> None:
     assert (entry.action, entry.description) == ("image_edit", "sorry")
 
 
-def test_a_book_without_room_takes_it_into_the_grant_that_lives_longest() -> None:
-    book = Book(free_account(allocation(0), Grant("g5", GrantKind.PROMOTION, 5, 5), at=NOON))
+def without_room(until: str | None, *, kind: GrantKind = GrantKind.PROMOTION) -> tuple[Book, AnyEntry]:
+    """A charge that spent a grant whole, and the book, which then was given 14 adjustments for ever; and a pack."""
+    expires_at = utc(until) if until else None
+    book = Book(free_account(allocation(0), Grant("g1", kind, 5, 5, expires_at=expires_at), at=NOON))
     (charge,) = book.charge("image_edit", at=NOON)
-    for _ in range(15):
-        book.give(1, at=NOON, expires="2027-01-01")
+    for _ in range(14):
+        book.give(1, at=NOON, kind=GrantKind.ADJUSTMENT)
+    book.account = replace(book.account, grants=(*book.account.grants, Grant("g99", GrantKind.PACK, 400, 400)))
+    return book, charge
+
+
+def test_a_book_without_room_takes_a_gift_into_another_that_is_no_pack_and_lives_as_long() -> None:
+    book, charge = without_room("2026-03-01")
+    book.give(1, at=NOON, expires="2026-04-01")
 
     entry = refunded(book, charge)
 
-    assert len(book.account.grants) == 15
-    assert [(draw.kind.value, draw.credits) for draw in entry.draws] == [("promotion", 5)]
-    assert book.account.remaining == 20
+    (draw,) = entry.draws
+    assert (draw.kind, draw.credits, draw.expires_at) == ("promotion", 5, utc("2026-04-01"))
+    assert (book.account.purchased_remaining, book.account.remaining) == (400, 420)
+
+
+def test_where_no_gift_of_its_kind_lives_as_long_it_goes_into_the_last_of_them() -> None:
+    book, charge = without_room(None)
+    book.give(1, at=NOON, expires="2026-04-01")
+
+    assert [(draw.kind, draw.expires_at) for draw in refunded(book, charge).draws] == [("promotion", utc("2026-04-01"))]
+
+
+def test_where_there_is_none_of_its_kind_it_goes_into_an_adjustment_and_never_into_a_pack() -> None:
+    book, charge = without_room("2026-03-01")
+    book.give(1, at=NOON, kind=GrantKind.ADJUSTMENT)
+
+    assert [draw.kind for draw in refunded(book, charge).draws] == ["adjustment"]
+    assert (book.account.purchased_remaining, book.account.remaining) == (400, 420)
+
+
+def test_a_pack_that_was_spent_comes_back_as_itself_however_full_the_book_is() -> None:
+    book, charge = without_room(None, kind=GrantKind.PACK)
+    book.give(1, at=NOON)
+
+    assert drawn(refunded(book, charge)) == [("g1", "pack", 5)]
+    assert (len(book.account.grants), book.account.purchased_remaining) == (17, 405)
 
 
 @pytest.mark.parametrize("credits", [6, 600])

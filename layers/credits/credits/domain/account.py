@@ -205,6 +205,13 @@ class Account:
         grants = tuple(grown if each is grant else each for each in self.grants)
         return replace(self, grants=grants), (Draw(grant.id, grant.kind, credits, grant.expires_at),)
 
+    def put(self, grant: Grant) -> "Account":
+        """The account with the grant as it is now: where it stood, or, where it had left the book, in its place by
+        age. One that is empty is not there."""
+        grants = {each.id: each for each in self.grants} | {grant.id: grant}
+        by_age = sorted(grants.values(), key=lambda each: each.age)
+        return replace(self, grants=tuple(each for each in by_age if not each.empty))
+
 
 def warning_at(remaining: int, low_threshold: int) -> CreditWarning | None:
     """The warning that a balance of `remaining` calls for."""

@@ -86,7 +86,8 @@ class Entry[B: Account | Hold = Account]:
     - `alert` names the warning line that was crossed with this entry, once for each crossing.
     - `change` is there where the entry changes plan or seats, announces such a change, or calls it off.
     - `standing_before` is there where the entry changes what payment allows; `after` has the new standing.
-    - `shortfall` are credits that were to be taken or frozen and had been spent: they are not in the draws.
+    - `shortfall` are credits that were to be taken, frozen or given back, and were spent or held (of those that are to
+      be given back: had not been taken): they are not in the draws.
     - `calls_for` is `top_up` where the balance came below the account's own line for it, once for each crossing.
     - `after` is the whole book after it, so that any past instant can be read from a single entry.
     - `hold_id` is the hold in whose book it stands, or which it opens, extends or closes.

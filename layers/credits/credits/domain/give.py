@@ -7,7 +7,7 @@ from credits.catalog import Catalog
 from credits.domain.account import Account
 from credits.domain.charge import require_balance
 from credits.domain.entry import EntryKind
-from credits.domain.grant import PLAN_GRANTS, GrantKind, burn
+from credits.domain.grant import GrantKind, burn
 from credits.domain.journal import Posting
 from credits.domain.renew import renew
 from credits.errors import InvalidRequest, TooManyGrants
@@ -83,6 +83,7 @@ def adjust(
 
 
 def has_room(account: Account, catalog: Catalog, kind: GrantKind) -> bool:
-    """Whether the book has room for one more grant of this kind; for what the plan gives it always has."""
+    """Whether the book has room for one more grant of this kind; for what was paid for, with the plan or as a pack, it
+    always has."""
     most = catalog.policies.most_grants - PLAN_ROOM
-    return kind in PLAN_GRANTS or sum(grant.kind not in PLAN_GRANTS for grant in account.grants) < most
+    return kind not in BY_HAND or sum(grant.kind in BY_HAND for grant in account.grants) < most

@@ -29,6 +29,8 @@ class Grant:
 
     `id` is `g` and the seq of the entry that gave it, so ids grow with age. A grant without `expires_at` never expires.
     `recalled` credits of those that are held go as soon as their hold gives them back: their money has gone back.
+    `missing` credits of a pack were to be taken when its money went back, and are spent, or held (those are recalled):
+    the pack stays in the book until nothing is missing of it any more.
     """
 
     id: str
@@ -39,6 +41,12 @@ class Grant:
     frozen: int = 0
     expires_at: datetime | None = None
     recalled: int = 0
+    missing: int = 0
+
+    @property
+    def age(self) -> int:
+        """Orders grants by when they were given; the older have the smaller."""
+        return int(self.id[1:])
 
     @property
     def bought(self) -> bool:
@@ -47,8 +55,8 @@ class Grant:
 
     @property
     def empty(self) -> bool:
-        """Nothing is left in it, set aside or not: it leaves the book."""
-        return not (self.remaining or self.held or self.frozen)
+        """Nothing is left in it, set aside or not, and nothing is missing: it leaves the book."""
+        return not (self.remaining or self.held or self.frozen or self.missing)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,36 +1,30 @@
 """Pack: credits that were bought once, and what becomes of them when their money goes back or is fought over.
 
 Each step has a key of its own (the payment, the refund, the dispute), so it happens once, whoever hears of it and
-however often. What was spent of a pack before its money went back cannot be taken: the entry says how much was missing.
-What of that is in an open hold is not spent yet: it is recalled, and goes when the hold gives it back (`release`).
+however often. A pack is a grant of its own for ever: it joins no other, and where it has left the book and comes back,
+it comes back as itself, so that every later step finds it.
+
+What was spent of a pack before its money went back cannot be taken: that much is `missing` of the grant, which stays in
+the book to say so. What of it is in an open hold is not spent yet: it is recalled, and goes when the hold gives it back
+(`release`). So, once no hold is open and no dispute undecided, there is left of a pack what was bought, less what was
+spent, less what its money went back for, or nothing: in whatever order all that came.
 """
 
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from credits.catalog import Catalog, Pack
 from credits.domain.account import Account
-from credits.domain.entry import EntryKind
-from credits.domain.give import PLAN_ROOM
-from credits.domain.grant import PLAN_GRANTS, Draw, Grant, GrantKind, frozen, thawed, without
-from credits.domain.journal import Posting
+from credits.domain.entry import AnyEntry, Corrected, EntryKind
+from credits.domain.grant import Draw, Grant, GrantKind, frozen, thawed
+from credits.domain.journal import Journal, Posting
 from credits.domain.renew import renew
 
 
 def give_pack(account: Account, catalog: Catalog, *, now: datetime, key: str, pack: Pack) -> Posting:
-    """Give the credits of a pack that was paid for; they never expire.
-
-    What was paid for is never refused: where the book has no room for one grant more, an earlier pack takes them in.
-    """
+    """Give the credits of a pack that was paid for; they never expire. What was paid for is never refused."""
     journal = renew(account, catalog, now)
-    account = journal.account
-    full = sum(grant.kind not in PLAN_GRANTS for grant in account.grants) >= catalog.policies.most_grants - PLAN_ROOM
-    earlier = next((grant for grant in reversed(account.grants) if grant.kind is GrantKind.PACK), None)
-    if full and earlier:
-        account, draws = account.grow(earlier, pack.credits)
-    else:
-        account, draws = account.give(GrantKind.PACK, pack.credits, None)
+    account, draws = journal.account.give(GrantKind.PACK, pack.credits, None)
     journal.write(EntryKind.PACK, key, now, account, draws, description=pack.name)
     return journal.posting()
 
@@ -38,39 +32,51 @@ def give_pack(account: Account, catalog: Catalog, *, now: datetime, key: str, pa
 def take_back(
     account: Account, catalog: Catalog, *, now: datetime, key: str, grant_id: str, credits: int, reason: str
 ) -> Posting:
-    """Take `credits` of a pack whose money went back: as many as are unspent, frozen ones last; then recall what is
-    held."""
+    """Take `credits` of a pack whose money went back: as many as are unspent, frozen ones last; the others are missing,
+    and those of them that are held recalled."""
     journal = renew(account, catalog, now)
-    grants, draws = without(journal.account.grants, credits, grant_id)
-    missing = credits + sum(draw.credits + draw.frozen for draw in draws)
-    after = replace(journal.account, grants=_recalled(grants, grant_id, missing))
-    facts = {"description": reason, "shortfall": missing}
-    journal.write(EntryKind.REVOCATION, key, now, after, draws, **facts)
-    return journal.posting()
+    return _take(journal, now, key, grant_id, credits, reason)
+
+
+def asked(taken: AnyEntry) -> int:
+    """How many credits an entry was to take: those it took, and those that were missing."""
+    return taken.shortfall - sum(draw.credits + draw.frozen for draw in taken.draws)
+
+
+def undone_key(taken: AnyEntry) -> str:
+    """What is given back under, once, that this entry took for a refund which did not go through."""
+    return f"{taken.key}#failed"
 
 
 def bring_back(
-    account: Account,
-    catalog: Catalog,
-    *,
-    now: datetime,
-    key: str,
-    grant_id: str,
-    credits: int,
-    reason: str,
-    missing: int = 0,
+    account: Account, catalog: Catalog, *, now: datetime, grant_id: str, taken: AnyEntry, reason: str
 ) -> Posting:
-    """Give back `credits` of a pack that were taken for a refund which did not go through; of the `missing` ones that
-    it recalled, those that are still held stay."""
+    """Give back what the entry `taken` was to take of a pack, for a refund that did not go through.
+
+    What is missing of the pack then is missing no more, and is not given; the rest is, as if only what else its money
+    went back for had been taken. A pack that has left the book comes back under its own id.
+    """
     journal = renew(account, catalog, now)
-    account = replace(journal.account, grants=_recalled(journal.account.grants, grant_id, -missing))
-    there = next((grant for grant in account.grants if grant.id == grant_id), None)
-    kind: EntryKind = EntryKind.CONFIRMATION
-    draws: tuple[Draw, ...] = ()
-    if credits:
-        kind = EntryKind.PACK
-        account, draws = account.grow(there, credits) if there else account.give(GrantKind.PACK, credits, None)
-    journal.write(kind, key, now, account, draws, description=reason)
+    pack = _found(journal.account, grant_id)
+    missing = min(pack.missing, asked(taken))
+    back = asked(taken) - missing
+    pack = replace(
+        pack,
+        credits=pack.credits + back,
+        remaining=pack.remaining + back,
+        missing=pack.missing - missing,
+        recalled=min(pack.recalled, pack.missing - missing),
+    )
+    journal.write(
+        EntryKind.PACK if back else EntryKind.CONFIRMATION,
+        undone_key(taken),
+        now,
+        journal.account.put(pack),
+        (Draw(pack.id, pack.kind, back),) if back else (),
+        description=reason,
+        shortfall=missing,
+        corrects=Corrected(taken.book_id, taken.key, taken.at),
+    )
     return journal.posting()
 
 
@@ -107,27 +113,35 @@ def lose(
     reason: str,
     missing: int = 0,
 ) -> Posting:
-    """Take the `credits` of a pack that a dispute froze, since it was lost; and of those that were `missing` then, what
-    has come back to the pack since. What is held still is recalled."""
+    """Take the `credits` of a pack that a dispute froze, since it was lost, and those that were `missing` then: as many
+    as are unspent by now, as for a refund."""
     journal = renew(account, catalog, now)
-    account = journal.account
-    pack = next((grant for grant in account.grants if grant.id == grant_id), None)
-    frozen = min(credits, pack.frozen) if pack else 0
-    free = min(missing, pack.remaining) if pack else 0
-    draws = [Draw(pack.id, pack.kind, -free, pack.expires_at, frozen=-frozen)] if pack and (frozen or free) else []
-    grants = tuple(
-        replace(grant, frozen=grant.frozen - frozen, remaining=grant.remaining - free) if grant is pack else grant
-        for grant in account.grants
+    return _take(journal, now, key, grant_id, credits + missing, reason, frozen_for_it=credits)
+
+
+def _take(
+    journal: Journal, now: datetime, key: str, grant_id: str, credits: int, reason: str, *, frozen_for_it: int = 0
+) -> Posting:
+    """Take `credits` of the pack: those that were frozen for this, then what can be spent, then what else is frozen."""
+    pack = _found(journal.account, grant_id)
+    own = min(frozen_for_it, pack.frozen)
+    free = min(credits - own, pack.remaining)
+    frozen = min(credits - free, pack.frozen)
+    missing = credits - free - frozen
+    after = replace(
+        pack,
+        remaining=pack.remaining - free,
+        frozen=pack.frozen - frozen,
+        missing=pack.missing + missing,
+        recalled=min(pack.recalled + missing, pack.held),
     )
-    grants = _recalled(tuple(grant for grant in grants if not grant.empty), grant_id, missing - free)
-    facts = {"description": reason, "shortfall": credits - frozen}
-    journal.write(EntryKind.REVOCATION, key, now, replace(account, grants=grants), draws, **facts)
+    draws = (Draw(pack.id, pack.kind, -free, frozen=-frozen),) if free or frozen else ()
+    facts = {"description": reason, "shortfall": missing}
+    journal.write(EntryKind.REVOCATION, key, now, journal.account.put(after), draws, **facts)
     return journal.posting()
 
 
-def _recalled(grants: Sequence[Grant], grant_id: str, credits: int) -> tuple[Grant, ...]:
-    """The grants with `credits` more recalled of this one, up to all that is held of it; fewer, where negative."""
-    return tuple(
-        replace(grant, recalled=min(max(grant.recalled + credits, 0), grant.held)) if grant.id == grant_id else grant
-        for grant in grants
-    )
+def _found(account: Account, grant_id: str) -> Grant:
+    """The pack as it is in the book; of one that has left it, that nothing is left."""
+    there = (grant for grant in account.grants if grant.id == grant_id)
+    return next(there, Grant(grant_id, GrantKind.PACK, 0, 0))

@@ -12,10 +12,11 @@ from typing import Final
 
 from credits.domain.account import GENESIS, Account
 from credits.domain.entry import CHARGES, AnyEntry, EntryKind
-from credits.domain.grant import PLAN_GRANTS, Draw, Grant, GrantKind
+from credits.domain.grant import BOUGHT, PLAN_GRANTS, Draw, Grant, GrantKind
 from credits.domain.hold import Hold
 from credits.domain.instant import to_text
 from credits.domain.member import Member
+from credits.domain.pack import asked, undone_key
 from credits.domain.record import after_to_record, chain_hash, entry_to_record
 from credits.domain.refund import refund_key
 
@@ -29,6 +30,9 @@ COUNTED: Final = frozenset({EntryKind.CHARGE, EntryKind.HOLD, EntryKind.EXTENSIO
 
 BEGINS: Final = frozenset({EntryKind.ALLOCATION, EntryKind.PERIOD, EntryKind.PLAN_CHANGE, EntryKind.STANDING})
 """What can lead an account into another period."""
+
+BRINGS_BACK: Final = frozenset({EntryKind.PACK, EntryKind.CONFIRMATION})
+"""What takes back a revocation of a pack, whose refund did not go through, and names it."""
 
 RECALLS: Final = frozenset({EntryKind.REVOCATION, EntryKind.RELEASE, EntryKind.PACK, EntryKind.CONFIRMATION})
 """What can recall held credits, or let go of that."""
@@ -140,6 +144,8 @@ def _check_account(before: Account | None, entry: AnyEntry, account: Account) ->
         yield f"used is {account.used}, and was {before.used} before {entry.credits} credits"
     if not _owed_is_right(before, entry, account.owed):
         yield f"owed is {account.owed}, and was {before.owed} before {entry.credits} credits"
+    if not _missing_is_right(before, entry, account):
+        yield "credits of a pack are missing that were not to be taken, or are missing no more that were"
 
 
 def _begins(before: Account, account: Account) -> bool:
@@ -170,6 +176,25 @@ def _owed_is_right(before: Account, entry: AnyEntry, owed: int) -> bool:
         case EntryKind.REVOCATION:
             return owed == before.owed + entry.credits or before.owed <= owed <= before.owed + entry.shortfall
     return owed == before.owed
+
+
+def _missing_is_right(before: Account, entry: AnyEntry, after: Account) -> bool:
+    """What a revocation did not find is missing of its pack, until a hold's close takes it or a refund fails."""
+    was, has = ({grant.id: grant.missing for grant in each.grants} for each in (before, after))
+    moved = {name: has.get(name, 0) - was.get(name, 0) for name in was | has}
+    moved = {name: credits for name, credits in moved.items() if credits}
+    of_packs = {draw.grant_id: draw.credits for draw in entry.draws if draw.kind in BOUGHT}
+    match entry.kind:
+        case EntryKind.REVOCATION if entry.hold_id:
+            return moved == of_packs
+        case EntryKind.REVOCATION if not moved:
+            return not (of_packs and entry.shortfall)
+        case EntryKind.REVOCATION:
+            alone = [*moved.values()] == [entry.shortfall] and after.owed == before.owed
+            return alone and moved.keys() >= of_packs.keys()
+        case kind if kind in BRINGS_BACK and entry.shortfall:
+            return [*moved.values()] == [-entry.shortfall] and moved.keys() >= of_packs.keys()
+    return not moved
 
 
 def _check_hold(before: Hold | None, entry: AnyEntry, hold: Hold) -> Iterator[str]:
@@ -230,9 +255,24 @@ def _check_grant(before: Grant | None, entry: AnyEntry, draw: Draw | None, grant
         yield f"an entry of the kind {entry.kind} recalls credits of grant {grant.id}"
     if not 0 <= grant.recalled <= grant.held:
         yield f"grant {grant.id} has {grant.recalled} recalled of {grant.held} held"
+    if grant.missing < 0 or (grant.missing and not grant.bought) or (grant.bought and grant.recalled > grant.missing):
+        yield f"grant {grant.id} has {grant.missing} missing, and {grant.recalled} of them recalled"
     given = _given_of(before, entry, draw, grant)
     if grant.credits != given:
         yield f"grant {grant.id} is of {grant.credits} credits, the entries gave {given}"
+    elif before is None and isinstance(entry.after, Account) and not _comes(entry, grant):
+        yield f"grant {grant.id} comes into the book by an entry that does not give it"
+
+
+def _comes(entry: AnyEntry, grant: Grant) -> bool:
+    """Whether a grant can come into the book with this entry: it has the entry's number, unless it was there before.
+    Then a refund brings it back; or, of a pack, what names the revocation that it takes back (`check_correction`), or a
+    revocation that found nothing of it."""
+    if grant.id == f"g{entry.seq}" or entry.kind is EntryKind.REFUND:
+        return True
+    return grant.bought and (
+        entry.kind is EntryKind.REVOCATION or (entry.kind is EntryKind.PACK and entry.corrects is not None)
+    )
 
 
 def _stays(kind: GrantKind, later: GrantKind) -> bool:
@@ -275,8 +315,11 @@ def check_halves(account: AnyEntry, hold: AnyEntry, before: Hold | None) -> Iter
 
 def check_correction(entry: AnyEntry, charge: AnyEntry | None, elsewhere: AnyEntry | None) -> Iterator[str]:
     """What does not hold of a refund, given the entry it corrects; and what stands under the refund's key in the other
-    book that it could be in, where it is a capture's."""
+    book that it could be in, where it is a capture's. Or of what takes back the revocation of a pack."""
     corrected = entry.corrects
+    if corrected and entry.kind in BRINGS_BACK:
+        yield from _check_brought_back(entry, charge)
+        return
     if (entry.kind is EntryKind.REFUND) != (corrected is not None):
         yield "a refund corrects an entry, and nothing else does"
     if corrected is None:
@@ -290,8 +333,26 @@ def check_correction(entry: AnyEntry, charge: AnyEntry | None, elsewhere: AnyEnt
         yield f"it gives back {entry.credits} of {-charge.credits} credits"
     if (entry.action, entry.member_id) != (charge.action, charge.member_id):
         yield "it does not tell the action and the member of what it corrects"
+    packs = {draw.grant_id for draw in entry.draws if draw.kind in BOUGHT}
+    if not packs <= {draw.grant_id for draw in charge.draws}:
+        yield "it gives back to a pack that the charge did not draw on"
     if elsewhere:
         yield "what it corrects was given back in another book as well"
+
+
+def _check_brought_back(entry: AnyEntry, taken: AnyEntry | None) -> Iterator[str]:
+    """What does not hold of an entry that gives back, once, what a revocation was to take of a pack."""
+    if taken is None or taken.kind is not EntryKind.REVOCATION or taken.hold_id or taken.seq >= entry.seq:
+        yield "what it takes back is not in the ledger"
+        return
+    if entry.key != undone_key(taken) or (entry.corrects and entry.corrects.at != taken.at):
+        yield "it does not stand under the key and the instant of what it takes back"
+    if entry.credits + entry.shortfall != asked(taken):
+        yield f"it gives back {entry.credits} credits and leaves {entry.shortfall} out, {asked(taken)} were to be taken"
+    of_packs = {draw.grant_id for draw in taken.draws if draw.kind in BOUGHT}
+    of_packs = of_packs or {grant.id for grant in taken.after.grants if grant.missing}
+    if not {draw.grant_id for draw in entry.draws} <= of_packs:
+        yield "it gives back to another grant than was taken from"
 
 
 def check_count(last: AnyEntry | None, entry: AnyEntry) -> Iterator[str]:

@@ -8,8 +8,8 @@ from typing import Any
 from credits.catalog import Catalog
 from credits.domain.account import Account
 from credits.domain.entry import CHARGES, AnyEntry, Corrected, EntryKind
-from credits.domain.give import has_room
-from credits.domain.grant import PLAN_GRANTS, Draw, Grant, GrantKind, burn_order
+from credits.domain.give import BY_HAND, has_room
+from credits.domain.grant import NEVER, Draw, Grant, GrantKind, burn_order
 from credits.domain.hold import Hold
 from credits.domain.journal import Posting, write_hold
 from credits.domain.member import Member, counted
@@ -125,26 +125,27 @@ def _returned(charge: AnyEntry, credits: int) -> list[tuple[Draw, int]]:
 def _into(account: Account, catalog: Catalog, draw: Draw, part: int) -> tuple[Account, Draw]:
     """The account with `part` more in the grant that the draw names, and the draw that says so.
 
-    A grant that had left the book comes back with what comes back of it. Where the book has no room for it, the credits
-    join the grant of their kind that lives longest: nothing that was paid for is lost, and the book stays bounded.
+    A grant that had left the book comes back with what comes back of it. Where the book has no room for one more that
+    was given by hand, the credits join another such grant.
     """
     there = next((grant for grant in account.grants if grant.id == draw.grant_id), None)
     if there is None and not has_room(account, catalog, draw.kind):
-        there = burn_order([grant for grant in account.grants if grant.kind not in PLAN_GRANTS])[-1]
+        there = _like(account.grants, draw)
     if there is None:
         grant = Grant(draw.grant_id, draw.kind, part, part, expires_at=draw.expires_at)
-        older = [each for each in account.grants if _age(each) < _age(grant)]
-        younger = account.grants[len(older) :]
-        return replace(account, grants=(*older, grant, *younger)), replace(draw, credits=part, held=0, frozen=0)
+        return account.put(grant), replace(draw, credits=part, held=0, frozen=0)
     grown = replace(there, remaining=there.remaining + part)
     grown = replace(grown, credits=max(grown.credits, grown.remaining + grown.held + grown.frozen))
-    grants = tuple(grown if each is there else each for each in account.grants)
-    return replace(account, grants=grants), Draw(there.id, there.kind, part, there.expires_at)
+    return account.put(grown), Draw(there.id, there.kind, part, there.expires_at)
 
 
-def _age(grant: Grant) -> int:
-    """Ids grow with the grants' age."""
-    return int(grant.id[1:])
+def _like(grants: Sequence[Grant], draw: Draw) -> Grant:
+    """The grant by hand that comes next to what the draw names: of its kind, if there is one, the first to expire of
+    those that live as long; or else the last to expire."""
+    by_hand = burn_order([grant for grant in grants if grant.kind in BY_HAND])
+    kin = [grant for grant in by_hand if grant.kind is draw.kind] or by_hand
+    lasting = (grant for grant in kin if (grant.expires_at or NEVER) >= (draw.expires_at or NEVER))
+    return next(lasting, kin[-1])
 
 
 def _merged(draws: Sequence[Draw]) -> tuple[Draw, ...]:

@@ -85,7 +85,7 @@ def release(
     )
     for line, (kind, moved, words) in enumerate(further, 1):
         gone = {draw.grant_id: -draw.credits for draw in moved}
-        left = (replace(grant, remaining=grant.remaining - gone.get(grant.id, 0)) for grant in journal.account.grants)
+        left = (_without(grant, gone.get(grant.id, 0)) for grant in journal.account.grants)
         after = replace(journal.account, grants=tuple(grant for grant in left if not grant.empty))
         journal.write(kind, line_key(key, line), now, after, moved, hold_id=hold_id, description=words)
     back = tuple(Draw(part.id, part.kind, -part.remaining, part.expires_at) for part in hold.grants if part.remaining)
@@ -99,6 +99,11 @@ def _given_up(grant: Grant, part: Grant) -> Grant:
     held = grant.held - part.credits
     recalled = min(max(grant.recalled - part.remaining, 0), held)
     return replace(grant, held=held, remaining=grant.remaining + part.remaining, recalled=recalled)
+
+
+def _without(grant: Grant, gone: int) -> Grant:
+    """The grant without what is gone of it at once: where that was missing of a pack, it is no longer."""
+    return replace(grant, remaining=grant.remaining - gone, missing=max(grant.missing - gone, 0))
 
 
 def _given_back(hold: Hold, member: Member, rest: int) -> int:

@@ -16,7 +16,7 @@ from credits.catalog import Catalog
 from credits.domain.entitle import Snapshot
 from credits.domain.entry import AnyEntry, Entry
 from credits.domain.follow import follow
-from credits.domain.pack import bring_back, freeze, give_pack, lose, take_back, thaw
+from credits.domain.pack import asked, bring_back, freeze, give_pack, lose, take_back, thaw, undone_key
 from credits.ledger.post import Decide, Receipt, post
 from credits.ledger.store import AccountKey, EntryKey, Store
 from credits.payments.fetch import Fetch, Gone
@@ -184,7 +184,7 @@ class Sync:
 
     def step(self, account_id: str, key: str, rule: Decide, now: datetime) -> Entry:
         """The entry of one step of a pack, written now or before."""
-        return self._post(account_id, key, partial(rule, catalog=self._catalog, key=key), now).entries[0]
+        return self._post(account_id, key, partial(rule, catalog=self._catalog), now).entries[0]
 
     def stored(self, account_id: str, key: str) -> AnyEntry | None:
         """The entry under this key, if the step was taken."""
@@ -215,15 +215,16 @@ class _Pack:
                 self._undo(key)
                 continue
             refunded += refund["amount"]
-            if share := self._share(refunded) - taken:
-                taken += _asked(self._step(key, take_back, share, "refund"))
+            # Below nothing by a rounding, where one before it failed.
+            if (share := self._share(refunded) - taken) > 0:
+                taken += asked(self._step(key, take_back, share, "refund"))
         for dispute in disputes:
             self._dispute(dispute, self._credits - taken)
 
     def _dispute(self, dispute: Thing, left: int) -> None:
         status, key = dispute["status"], f"dispute#{dispute['id']}"
         share = min(self._share(dispute["amount"]), left)
-        if status in INQUIRIES or not share:
+        if status in INQUIRIES or share <= 0:
             return
         frozen = self._step(key, freeze, share, "disputed")
         credits = sum(draw.frozen for draw in frozen.draws)
@@ -234,20 +235,15 @@ class _Pack:
 
     def _undo(self, key: str) -> None:
         """Give back what was taken for a refund that did not go through after all."""
-        entry = self._sync.stored(self._account_id, key)
-        if entry:
-            credits = _asked(entry) - entry.shortfall
-            self._step(f"{key}#failed", bring_back, credits, "refund failed", missing=entry.shortfall)
+        taken = self._sync.stored(self._account_id, key)
+        if taken:
+            wanted = partial(bring_back, grant_id=self._grant_id, taken=taken, reason="refund failed")
+            self._sync.step(self._account_id, undone_key(taken), wanted, self._now)
 
     def _step(self, key: str, rule: Decide, credits: int, reason: str, **facts: Any) -> Entry:
-        wanted = partial(rule, grant_id=self._grant_id, credits=credits, reason=reason, **facts)
+        wanted = partial(rule, key=key, grant_id=self._grant_id, credits=credits, reason=reason, **facts)
         return self._sync.step(self._account_id, key, wanted, self._now)
 
     def _share(self, amount: int) -> int:
         """The credits that this much of the payment bought."""
         return self._credits * min(amount, self._amount) // self._amount
-
-
-def _asked(entry: AnyEntry) -> int:
-    """What an entry was to take: what it took, and what was missing."""
-    return entry.shortfall - sum(draw.credits + draw.frozen for draw in entry.draws)

@@ -75,7 +75,10 @@ class Entry(Answer):
     change: PlanChange | None
     standing_before: Standing | None = Field(description="What payment allowed before it, where it changes that.")
     shortfall: int = Field(description="Credits that were to be taken or frozen, and had been spent before.")
-    corrects: str | None = Field(description="The `charge_id` of the charge it takes back, in whole or in part.")
+    corrects: str | None = Field(
+        description="The `charge_id` of the charge it takes back, in whole or in part; of a pack that comes back since "
+        "a refund of its money failed, the `key` of the entry that took it."
+    )
     by: str | None = Field(description="The operator who asked for it.")
     forced: bool = Field(description="The balance did not cover it, and it was made all the same.")
     draws: list[Draw]
@@ -109,7 +112,7 @@ class Entry(Answer):
             change=PlanChange.of(entry.change) if entry.change else None,
             standing_before=entry.standing_before,
             shortfall=entry.shortfall,
-            corrects=entry.corrects and charge_name(entry.corrects.book_id, entry.corrects.key),
+            corrects=_corrected(entry),
             by=entry.by,
             forced=entry.forced,
             draws=[
@@ -120,6 +123,13 @@ class Entry(Answer):
             prev_hash=entry.prev_hash,
             hash=entry.hash,
         )
+
+
+def _corrected(entry: LedgerEntry) -> str | None:
+    if entry.corrects is None:
+        return None
+    place, key = entry.corrects.book_id, entry.corrects.key
+    return charge_name(place, key) if entry.kind is EntryKind.REFUND else key
 
 
 class EntryPage(Answer):
