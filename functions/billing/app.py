@@ -58,10 +58,10 @@ def create_checkout_session(
 ) -> Response[str]:
     app.allow(Scope.ADMIN, account_id)
     now = clock.now()
-    account_now(stage.ledger, stage.catalog, account_id, now)
+    account = account_now(stage.ledger, stage.catalog, account_id, now)
     back = body.return_url or settings.upgrade_url
     if body.pack is not None:
-        ordered = order_pack(desk, account_id, body.pack, key=idempotency_key, return_url=back, now=now)
+        ordered = order_pack(desk, account, body.pack, key=idempotency_key, return_url=back, now=now)
     else:
         wanted = Wanted(body.plan or "", body.seats)
         ordered = order_plan(

@@ -81,10 +81,10 @@ def show_order() -> Response[str]:
 def start_checkout() -> Response[str]:
     session, form, now = app.session(), app.form(), clock.now()
     session.require(May.CHECKOUT)
-    account_now(stage.ledger, stage.catalog, session.account_id, now)
+    account = account_now(stage.ledger, stage.catalog, session.account_id, now)
     account_id, key, back = session.account_id, order_key(form), came_from(session)
     if "pack" in form:
-        ordered = order_pack(desk, account_id, form["pack"], key=key, return_url=back, now=now)
+        ordered = order_pack(desk, account, form["pack"], key=key, return_url=back, now=now)
     else:
         confirmed = form.get("confirmed") == "yes"
         order = ordered_plan(form)

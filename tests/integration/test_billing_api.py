@@ -1,18 +1,23 @@
 """Ordering plans, packs and seats over HTTP, with the stand-in's engine as Stripe and the real SDK between them."""
 
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import permutations
 from typing import Any
 
 import pytest
 import stripe
 
+from credits.domain.pack import give_pack
 from credits.ledger.dynamo import DynamoStore
+from credits.ledger.post import post
+from credits.ledger.store import AccountKey
 from credits.payments import client
 from credits.payments.fetch import Fetch
 from credits.payments.sync import Sync
 from tests.functions import Answer
 from tests.integration.conftest import Stack
+from tests.moves import CATALOG
 from tests.stripe_sdk import sdk
 
 RESET = "2026-12-23T12:00:00.000Z"
@@ -208,6 +213,28 @@ def test_a_pack_is_ordered_in_checkout_and_its_payment_says_whose_it_is(stack: S
     assert (intent["metadata"], intent["status"]) == (metadata, "succeeded")
     # Coming back from Checkout grants nothing: that is for Stripe's event to say.
     assert stack.call("GET", path).body["credits"]["remaining"] == 300
+
+
+def test_from_100_packs_that_are_not_used_up_no_more_are_sold_and_one_that_is_paid_is_given(stack: Stack) -> None:
+    path = stack.opened()
+    sold = ordered(stack, path, "k1", pack="small")
+    store, account_id = DynamoStore(stack.tables), account_of(path)
+
+    def paid(number: int) -> None:
+        key = f"pack#{number}"
+        rule = partial(give_pack, catalog=CATALOG, key=key, pack=CATALOG.packs["small"])
+        post(store, key, [AccountKey(account_id)], rule, now=stack.now)
+
+    for number in range(100):
+        paid(number)
+
+    refused = ordered(stack, path, "k2", pack="small")
+    paid(100)
+
+    assert (refused.status, refused.body["code"], refused.body["limit"]) == (409, "too_many_packs", 100)
+    assert len(sessions(stack, account_id)) == 1
+    assert ordered(stack, path, "k1", pack="small").body["url"] == sold.body["url"]
+    assert stack.call("GET", path).body["credits"]["purchased_remaining"] == 101 * 400
 
 
 # Changing a subscription

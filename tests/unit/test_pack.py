@@ -4,10 +4,14 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import pytest
+
 from credits.domain.entry import Entry
 from credits.domain.grant import Grant, GrantKind
 from credits.domain.journal import seal
-from credits.domain.pack import bring_back, freeze, give_pack, lose, take_back, thaw, undone_key
+from credits.domain.pack import bring_back, freeze, give_pack, lose, require_place, take_back, thaw, undone_key
+from credits.domain.record import state_to_record, to_json
+from credits.errors import TooManyPacks
 from tests.unit.books import CATALOG, Book, allocation, drawn, free_account, grants, utc
 
 NOON = "2026-01-15 12:00"
@@ -65,6 +69,23 @@ def test_packs_take_no_room_from_gifts() -> None:
         book.give(5, at=NOON)
 
     assert book.account.remaining == 300 + 40 * 400 + 15 * 5
+
+
+def test_from_100_packs_that_are_not_used_up_no_more_are_sold() -> None:
+    packs = [Grant(f"p{n}", GrantKind.PACK, 400, 100) for n in range(2, 102)]
+    require_place(free_account(allocation(300), *packs[:99]))
+
+    with pytest.raises(TooManyPacks) as refusal:
+        require_place(free_account(allocation(300), *packs))
+
+    assert refusal.value.fields == {"account_id": "acme", "limit": 100}
+
+
+def test_an_account_with_as_many_packs_as_are_sold_to_it_is_of_7_kb() -> None:
+    packs = [Grant(f"g{n}", GrantKind.PACK, 2_500, 2_500) for n in range(100_000, 100_100)]
+    account = free_account(allocation(300), *packs)
+
+    assert len(to_json(state_to_record(account))) < 7 * 1_024
 
 
 def test_what_is_unspent_goes_back_first_and_what_is_frozen_after_it() -> None:

@@ -24,6 +24,7 @@
     ├── Conflict                      409 conflict
     │   ├── IdempotencyKeyReused      409 idempotency_key_reused
     │   ├── TooManyGrants             409 too_many_grants
+    │   ├── TooManyPacks              409 too_many_packs
     │   ├── HoldClosed                409 hold_closed
     │   ├── AlreadyRefunded           409 already_refunded
     │   ├── NotRefundable             409 not_refundable
@@ -347,6 +348,21 @@ class TooManyGrants(Conflict):
         super().__init__(
             f"The account {account_id} has {limit} such grants with credits left, the most there can be. "
             "Grant again once one of them is spent or has expired.",
+            account_id=account_id,
+            limit=limit,
+        )
+
+
+class TooManyPacks(Conflict):
+    """The account has so many packs that are not used up that it is sold no more of them. Nothing was charged."""
+
+    code = "too_many_packs"
+    title = "Too many packs"
+
+    def __init__(self, account_id: str, limit: int) -> None:
+        super().__init__(
+            f"The account {account_id} has {limit} packs that are not used up, the most that are sold to one. "
+            "Buy again once one of them is spent.",
             account_id=account_id,
             limit=limit,
         )

@@ -19,6 +19,16 @@ from credits.domain.entry import AnyEntry, Corrected, EntryKind
 from credits.domain.grant import Draw, Grant, GrantKind, frozen, thawed
 from credits.domain.journal import Journal, Posting
 from credits.domain.renew import renew
+from credits.errors import TooManyPacks
+
+MOST_PACKS = 100
+"""Packs that are not used up, from which on an account is sold no more; what was paid for is given all the same.
+
+A pack takes 65 bytes of the account's item. At this many, a charge writes twice 7 KB (the item, and the account in its
+entry) where it wrote 1 KB each. What is beyond, because it was paid for from a link of before, ends at some 1,200: then
+a batch of 50 charges, which carries the account 51 times, comes to the 4 MB that a transaction may have. An automatic
+top-up comes nowhere near: it buys when little is left, and the older packs are spent first.
+"""
 
 
 def give_pack(account: Account, catalog: Catalog, *, now: datetime, key: str, pack: Pack) -> Posting:
@@ -27,6 +37,12 @@ def give_pack(account: Account, catalog: Catalog, *, now: datetime, key: str, pa
     account, draws = journal.account.give(GrantKind.PACK, pack.credits, None)
     journal.write(EntryKind.PACK, key, now, account, draws, description=pack.name)
     return journal.posting()
+
+
+def require_place(account: Account) -> None:
+    """Raises TooManyPacks where so many packs are in the book already that no more are sold."""
+    if sum(grant.bought for grant in account.grants) >= MOST_PACKS:
+        raise TooManyPacks(account.account_id, MOST_PACKS)
 
 
 def take_back(

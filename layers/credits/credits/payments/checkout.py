@@ -20,7 +20,9 @@ import stripe
 from pynamodb.connection import Connection
 
 from credits.catalog import Catalog
+from credits.domain.account import Account
 from credits.domain.instant import from_text, to_text
+from credits.domain.pack import require_place
 from credits.domain.renew import FREE
 from credits.errors import Contended, InvalidRequest, NotInPortal, NotSubscribed
 from credits.payments.calls import RETRY_AFTER_SECONDS, Calls
@@ -143,15 +145,17 @@ def order_plan(
     return _once(desk, account_id, key, asked, act, now)
 
 
-def order_pack(desk: Desk, account_id: str, pack: str, *, key: str, return_url: str, now: datetime) -> Answer:
+def order_pack(desk: Desk, account: Account, pack: str, *, key: str, return_url: str, now: datetime) -> Answer:
     """A link to Checkout for a pack. It is granted when it is paid, never because somebody came back from there.
 
-    Raises InvalidRequest, IdempotencyKeyReused, Contended, StripeUnavailable.
+    `account` is as of `now`. Raises InvalidRequest, TooManyPacks, IdempotencyKeyReused, Contended, StripeUnavailable.
     """
+    account_id = account.account_id
     if pack not in desk.catalog.packs:
         raise InvalidRequest([("pack", f"there is no pack {pack!r}; the catalog has {', '.join(desk.catalog.packs)}")])
 
     def act(customer: str) -> Answer:
+        require_place(account)
         metadata = {"account_id": account_id, "pack": pack}
         wanted = _session(customer, account_id, desk.lookup.pack_price(pack), 1, return_url) | {
             "mode": "payment",
