@@ -45,9 +45,10 @@ FULL = Account(
     pending=PendingChange("pro", 1, datetime(2026, 12, 31, 8, 30, tzinfo=UTC)),
     grants=(
         Grant("g2", GrantKind.ALLOCATION, 12_000, 7, 2, 1, datetime(2026, 11, 30, 8, 30, tzinfo=UTC)),
-        Grant("g5", GrantKind.PACK, 400, 400),
+        Grant("g5", GrantKind.PACK, 400, 0, 30, 0, None, 30, 250),
     ),
     used=11_990,
+    counted_from=datetime(2026, 11, 20, 8, 30, tzinfo=UTC),
     free_through=4,
     free_returned=True,
     knowledge_words=123_456,
