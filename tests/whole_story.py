@@ -37,15 +37,23 @@ TOLD: dict[str, Any] = {
 }
 """All that a charge may say of itself."""
 
+AT_STRIPE = (
+    line("pro", "2027-01-01", "2027-02-01", stopped_at="2027-01-10"),
+    *(line("max", f"2027-0{month}-10", f"2027-0{month + 1}-10") for month in (1, 3, 4)),
+    credited("max", "2027-04-25", "2027-05-10"),
+)
+"""What is paid there in the end: Pro, and Max but for February; of April, half is paid back."""
+
 
 def whole_story[S: Ledger](store: S) -> S:
-    """The account `acme` from its opening on, for five months; its holds `run-1` to `run-6`; its members `mara` and
+    """The account `acme` from its opening on, for five months; its holds `run-1` to `run-8`; its members `mara` and
     `zoe`. At the end `run-4` is open, and `mara` has a cap."""
     _a_day_on_free(store)
     _packs(store)
     _on_a_team(store)
     _at_stripe(store)
     _recalled(store)
+    _paid_back_while_held(store)
     return store
 
 
@@ -116,10 +124,8 @@ def _at_stripe(store: Ledger) -> None:
     half is paid back."""
     heard = partial(_heard, store)
     on_max = partial(subscribed, "max", "2027-01-10")
-    pro = line("pro", "2027-01-01", "2027-02-01", stopped_at="2027-01-10")
-    january, march, april = (line("max", f"2027-0{month}-10", f"2027-0{month + 1}-10") for month in (1, 3, 4))
+    pro, january, march, april, _ = AT_STRIPE
     february = unpaid("max", "2027-02-10", "2027-03-10")
-    half = credited("max", "2027-04-25", "2027-05-10")
     heard("2027-01-10 12:00", on_max("2027-02-10", pro, january))
     renewed(store, at=utc("2027-02-10 00:01"))
     late: dict[str, Any] = {"standing": "past_due", "unpaid_since": "2027-02-10"}
@@ -129,8 +135,7 @@ def _at_stripe(store: Ledger) -> None:
     heard("2027-03-12", on_max("2027-04-10", pro, january, march))
     renewed(store, at=utc("2027-04-10"))
     heard("2027-04-11", on_max("2027-05-10", pro, january, march, april))
-    paid = (pro, january, march, april, half)
-    heard("2027-04-25", on_max("2027-05-10", *paid, pending=("free", 1, "2027-05-10")))
+    heard("2027-04-25", on_max("2027-05-10", *AT_STRIPE, pending=("free", 1, "2027-05-10")))
     for hold_id in ("run-4", "run-5"):
         set_aside(store, CATALOG, "acme", hold_id, 5, now=utc("2027-04-26"), member_id="mara")
         capture_from(store, CATALOG, "acme", hold_id, "step-1", Usage(action="message"), now=utc("2027-04-26"))
@@ -161,6 +166,21 @@ def _not_after_all(store: Ledger, key: str, grant_id: str, at: datetime) -> None
     assert taken
     rule = partial(bring_back, catalog=CATALOG, grant_id=grant_id, taken=taken, reason="refund failed")
     post(store, undone_key(taken), [AccountKey("acme")], rule, now=at)
+
+
+def _paid_back_while_held(store: Ledger) -> None:
+    """Five days more of April are paid back while holds have all that is left of it, and more is spent than stays."""
+    at = utc("2027-04-28")
+    _given_back(store, "k3", None, at=at)
+    for hold_id in ("run-7", "run-8"):
+        set_aside(store, CATALOG, "acme", hold_id, 700, now=at)
+    for step in ("step-1", "step-2"):
+        capture_from(store, CATALOG, "acme", "run-7", step, Usage(action="deep_research", quantity=17), now=at)
+    days = credited("max", "2027-04-20", "2027-04-25")
+    _heard(store, "2027-04-28", subscribed("max", "2027-01-10", "2027-05-10", *AT_STRIPE, days))
+    capture_from(store, CATALOG, "acme", "run-8", "step-1", Usage(action="deep_research", quantity=17), now=at)
+    for hold_id in ("run-7", "run-8"):
+        settle(store, CATALOG, "acme", hold_id, now=at)
 
 
 def _heard(store: Ledger, at: str, snapshot: Snapshot) -> None:

@@ -15,6 +15,8 @@ What is checked of every line:
   never above what was given, and more is given of it only by what gives credits. So for each grant
   granted = remaining + held + frozen + spent + expired + revoked
 - what was used in the period, what is owed and what a member has spent move by what was charged, settled and given back
+- what was in a hold when it was to be taken back is `recalled` until the hold gives it back; what the hold has spent of
+  it is owed, as far as it was `owing`
 - a refund gives back no more than one charge took, stands under the key of that charge, and in one book
 - a grant comes into the book by what gives it, under the number of that line. It comes back by a refund; and a pack by
   the line, one alone, that names a revocation of it and gives back what that was to take
@@ -45,7 +47,7 @@ SHARED = ("hold", "extension", "release")
 CHARGES = ("charge", "capture")
 GIVES = ("allocation", "proration", "carryover", "pack", "promotion", "adjustment")
 OF_THE_PLAN = ("allocation", "proration", "carryover")
-RECALLS = ("revocation", "release", "pack", "confirmation")
+RECALLS = ("revocation", "release", "confirmation", "pack", *OF_THE_PLAN)
 BRINGS_BACK = ("pack", "confirmation")
 BEGINS_WITHOUT = ("used", "counted_from", "owed", "knowledge_words", "workflows", "members", "top_up_below")
 BEGINS = ("allocation", "period", "plan_change", "standing")
@@ -166,6 +168,17 @@ def comes(entry: Entry, grant: dict[str, Any]) -> bool:
     if grant["id"] == f"g{entry['seq']}" or kind == "refund":
         return True
     return bool(grant["kind"] == "pack" and (kind == "revocation" or (kind == "pack" and "corrects" in entry)))
+
+
+def recalled_in(grants: Iterable[dict[str, Any]]) -> tuple[int, int]:
+    """How many credits are recalled in these grants, and how many of them are owing."""
+    grants = list(grants)
+    return sum(grant.get("recalled", 0) for grant in grants), sum(grant.get("owing", 0) for grant in grants)
+
+
+def pool_of(grant: dict[str, Any]) -> str:
+    """What the plan gave for one time is recalled as one, whichever of its grants a hold has some of."""
+    return str(grant.get("expires_at", "") if grant["kind"] in OF_THE_PLAN else grant["id"])
 
 
 def period(after: dict[str, Any]) -> str:
@@ -321,10 +334,11 @@ class Verifier:
             stays = grant["kind"] == before["kind"] or (grant["kind"] == "carryover" and before["kind"] in OF_THE_PLAN)
             if not stays or before.get("expires_at") != grant.get("expires_at"):
                 raise Wrong(f"makes something else of the grant {grant['id']}")
-        recalled = grant.get("recalled", 0)
-        moves = recalled != before.get("recalled", 0)
-        if (moves and kind not in RECALLS) or not 0 <= recalled <= grant.get("held", 0):
-            raise Wrong(f"recalls {recalled} credits of the grant {grant['id']}")
+        (recalled, owing), was = recalled_in([grant]), recalled_in([before])
+        rises = recalled > was[0] or owing > was[1]
+        wrong = kind not in ("revocation", "release") if rises else kind not in RECALLS and (recalled, owing) != was
+        if wrong or not 0 <= owing <= recalled <= grant.get("held", 0):
+            raise Wrong(f"recalls {recalled} credits of the grant {grant['id']}, {owing} of them owing")
         missing = grant.get("missing", 0)
         if missing < 0 or (missing if grant["kind"] != "pack" else recalled > missing):
             raise Wrong(f"has {missing} credits missing of the grant {grant['id']}, and {recalled} recalled")
@@ -343,14 +357,7 @@ class Verifier:
         if not same and kind not in BEGINS:
             raise Wrong(f"is in another period than the entry before, and of the kind {kind}")
         self._check_used(entry, before, same)
-        was, owed, missing = before.get("owed", 0), after.get("owed", 0), entry.get("shortfall", 0)
-        credits = entry["credits"]
-        if kind == "adjustment":
-            right = owed == was + missing
-        else:
-            right = owed == was or (kind == "revocation" and (owed == was + credits or was <= owed <= was + missing))
-        if not right:
-            raise Wrong(f"leaves {owed} owed, and {was} were before it")
+        self._check_owed(before, entry)
         if "member_used" in entry:
             self._check_count(entry, entry.get("member_id"))
 
@@ -388,6 +395,42 @@ class Verifier:
             right = right and packs.keys() <= came.keys()
         if not right:
             raise Wrong("has credits of a pack missing that were not to be taken, or has them missing no more")
+
+    def _check_owed(self, before: dict[str, Any], entry: Entry) -> None:
+        """What was missing comes on top of what is owed, where it was not forgiven; what is taken may settle it."""
+        kind, missing = entry["kind"], entry.get("shortfall", 0)
+        was, owed = before.get("owed", 0), entry["after"].get("owed", 0)
+        if kind == "release" and missing != self._check_recalled(before["grants"], entry):
+            raise Wrong(f"says that {missing} recalled credits were spent and are owed, which is not what was owing")
+        if kind in ("adjustment", "release"):
+            right = owed == was + missing
+        else:
+            settles = owed == was + entry["credits"] or was <= owed <= was + missing
+            right = owed == was or (kind == "revocation" and settles)
+        if not right:
+            raise Wrong(f"leaves {owed} owed, and {was} were before it")
+
+    def _check_recalled(self, grants: Iterable[dict[str, Any]], entry: Entry) -> int:
+        """What the close of a hold leaves recalled, which is what other holds have. Of each pool, what comes back is
+        taken first, owing before forgiven; what no hold has any more was spent, forgiven before owing. Returns what of
+        that is owed."""
+        after, draws = grants_of(entry["after"]), {draw["grant"]: draw for draw in entry.get("draws", ())}
+        pools: dict[str, list[dict[str, Any]]] = {}
+        for grant in grants:
+            pools.setdefault(pool_of(grant), []).append(grant)
+        owed = 0
+        for pool in pools.values():
+            drawn = [draws[grant["id"]] for grant in pool if grant["id"] in draws]
+            recalled, owing = recalled_in(pool)
+            if drawn and recalled:
+                back = min(recalled, sum(draw["credits"] for draw in drawn))
+                held = sum(grant.get("held", 0) for grant in pool) + sum(draw.get("held", 0) for draw in drawn)
+                recalled, owing = min(recalled - back, held), max(owing - back, 0)
+                owed += max(owing - recalled, 0)
+                owing = min(owing, recalled)
+            if recalled_in(after.get(grant["id"], {}) for grant in pool) != (recalled, owing):
+                raise Wrong(f"leaves recalled of {', '.join(grant['id'] for grant in pool)} what no hold has")
+        return owed
 
     def _check_count(self, entry: Entry, member: str | None) -> None:
         """What a member has spent in the period."""

@@ -176,7 +176,7 @@ def test_accounts_with_holds_members_and_refunds_hold_and_a_hand_in_a_hold_is_to
     assert audits.invoke(delivered({"accounts": ["acme"]})) == DONE
 
     (line,) = logged(caplog, "audited")
-    assert (line["ok"], line["entries"], line["seq"]) == (True, 99, 78)
+    assert (line["ok"], line["entries"], line["seq"]) == (True, 115, 87)
     client: Any = audits.tables.connection.client
     name = audits.tables.holds.Meta.table_name
     item = client.get_item(TableName=name, Key={"book_id": {"S": "acme#hold#run-4"}})["Item"]

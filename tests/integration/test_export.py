@@ -155,7 +155,7 @@ def test_a_bare_python_verifies_a_story_in_which_everything_happens(told: list[s
 
     assert {json.loads(line)["kind"] for line in told} == set(EntryKind)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("acme: 99 entries of 7 books hold\n250 credits remain; head 78:")
+    assert done.stdout.startswith("acme: 115 entries of 9 books hold\n400 credits remain; head 87:")
 
 
 def test_a_change_of_any_field_of_any_kind_of_line_is_found_and_the_line_is_named(told: list[str]) -> None:

@@ -43,8 +43,12 @@ class PendingChange:
 class Term:
     """One period of a subscription, until it ends: what the plan gave for it.
 
-    `given` are the credits given for it, less those that were taken back. `provisional` is the part of them that no
-    paid invoice covers: given at a boundary ahead of the renewal's payment, or for a trial.
+    `given` are the credits given for it, less those that were taken back; what is recalled from holds counts until they
+    give it back. `provisional` is the part of them that no paid invoice covers: given at a boundary ahead of the
+    renewal's payment, or for a trial.
+
+    A month of Free is a term too, named by that plan, where the clock began it and Stripe may yet say that the
+    subscription goes on.
     """
 
     subscription_id: str
@@ -165,6 +169,13 @@ class Account:
         """The current period's term."""
         current = (self.subscription_id, self.period.end)
         return next((term for term in self.terms if (term.subscription_id, term.ends_at) == current), None)
+
+    def with_term(self, term: Term) -> "Account":
+        """The account with this term in the place of the one it had; one that nothing was given for leaves it."""
+        others = tuple(
+            each for each in self.terms if (each.subscription_id, each.ends_at) != (term.subscription_id, term.ends_at)
+        )
+        return replace(self, terms=(*others, term) if term.given or term.provisional else others)
 
     def grants_of(self, term: Term) -> tuple[Grant, ...]:
         """The open grants that the plan gave for this term."""

@@ -20,6 +20,7 @@ from credits.domain.gate import may_spend
 from credits.domain.grant import PLAN_GRANTS, Draw, GrantKind, thawed, without
 from credits.domain.instant import to_text
 from credits.domain.journal import Journal, Posting
+from credits.domain.recall import recall, recalled_in
 from credits.domain.renew import (
     FREE,
     begin_period,
@@ -92,8 +93,7 @@ class _Following:
         """Plan, seats, cycle and standing, in one entry."""
         account, subscription = self._journal.account, self._subscription
         if subscription and subscription.standing in ON_PLAN:
-            self._take_back_free(subscription)
-            self._move(self._on_plan(self._journal.account, subscription))
+            self._move(self._on_plan(self._with_free_ahead(account, subscription), subscription))
         elif account.subscription_id:
             self._move(self._on_free(account))
             free = period_at(account.opened_at, self._now)
@@ -169,7 +169,8 @@ class _Following:
         )
 
     def _on_free(self, account: Account) -> Account:
-        """The account on Free; what it has left of a plan that was paid for stays until its period ends."""
+        """The account on Free; what it has left of a plan that was paid for stays until its period ends. A month of
+        Free that began ahead of Stripe's word is its own now."""
         subscription = self._subscription
         ended = subscription is None or subscription.standing is Standing.CANCELED
         if account.plan != FREE:
@@ -178,27 +179,22 @@ class _Following:
             account = replace(account, period_number=number).recounted(self._now)
         return replace(
             account,
+            terms=tuple(term for term in account.terms if term.subscription_id != FREE),
             subscription_id=None if ended or subscription is None else subscription.id,
             standing=Standing.CANCELED if subscription is None else subscription.standing,
             grace_ends_at=None,
             paid_until=None,
         )
 
-    def _take_back_free(self, subscription: Subscription) -> None:
-        """Take back the month of Free that began only because nobody had heard of the subscription yet. Where none of
-        it was spent, Free owes that month again."""
-        account = self._journal.account
+    def _with_free_ahead(self, account: Account, subscription: Subscription) -> Account:
+        """The account with a term for the month of Free that began only because nobody had heard of the subscription
+        yet. Where the clock ended a subscription that goes on after all, the term is there (`begin_period`)."""
         month = account.period
         # Stripe tells its instants to the second: who opens and subscribes within one has had Free first.
         began = month.start.replace(microsecond=0)
         if account.plan != FREE or account.subscription_id or began <= subscription.started_at:
-            return
-        given = [g for g in account.grants if g.kind is GrantKind.ALLOCATION and g.expires_at == month.end]
-        grants, draws = without(account.grants, sum(g.remaining for g in given), *(g.id for g in given))
-        untouched = all(g.remaining == g.credits for g in given)
-        if draws:
-            after = replace(account, grants=grants, free_returned=untouched)
-            self._write(EntryKind.REVOCATION, after, draws, description="a month of Free that was over already")
+            return account
+        return account.with_term(Term(FREE, month.end, self._catalog.plans[FREE].allocation(account.seats)))
 
     def _move(self, after: Account) -> None:
         """Write what is new about the account, if anything is."""
@@ -225,10 +221,7 @@ class _Following:
         """
         account, subscription = self._journal.account, self._subscription
         if self._snapshot.lines is None:
-            return {
-                term_key(term): replace(term, given=term.given - term.provisional, provisional=0)
-                for term in account.terms
-            }
+            return {term_key(term): self._paid_part(term) for term in account.terms}
         wanted = dict(entitled(Snapshot(subscription, self._snapshot.lines), self._catalog, self._now))
         if subscription and subscription.standing in ON_PLAN and account.term:
             span = subscription.period_at(self._now)
@@ -237,17 +230,24 @@ class _Following:
                 wanted[subscription.id, span.end] = account.term
         return wanted
 
-    def _settle(self, term: Term, wanted: Term) -> None:
-        if term.given < wanted.given:
-            self._give(term, wanted)
-        elif term.given > wanted.given:
-            self._take_back(term, wanted)
-        elif term != wanted:
-            account = _with_term(self._journal.account, wanted)
-            self._write(EntryKind.CONFIRMATION, account, description="paid")
+    def _paid_part(self, term: Term) -> Term:
+        """The term with what was paid for it and not paid back."""
+        _, owing = recalled_in(self._journal.account.grants_of(term))
+        return replace(term, given=term.given - term.provisional - owing, provisional=0)
 
-    def _give(self, term: Term, wanted: Term) -> None:
-        account = _with_term(self._journal.account, wanted)
+    def _settle(self, term: Term, wanted: Term) -> None:
+        if term.given > wanted.given:
+            self._take_back(term, wanted)
+            return
+        account = self._journal.account
+        grants = recall(account.grants, [grant.id for grant in account.grants_of(term)], 0)
+        stays = replace(account, grants=grants).with_term(wanted)
+        if term.given < wanted.given:
+            self._give(stays, term, wanted)
+        elif term != wanted or grants != account.grants:
+            self._write(EntryKind.CONFIRMATION, stays, description="paid")
+
+    def _give(self, account: Account, term: Term, wanted: Term) -> None:
         kind = GrantKind.CARRYOVER
         if account.term == wanted:
             kind = GrantKind.PRORATION if term.given else GrantKind.ALLOCATION
@@ -258,20 +258,30 @@ class _Following:
         settle_debt(self._journal, draws, self._now)
 
     def _take_back(self, term: Term, wanted: Term) -> None:
-        """Take back what is unspent. Of what was spent, the part that was never paid is forgiven, and stays
-        provisional; the part that Stripe paid back is owed."""
+        """Take back what is unspent, and recall what holds have. Of what was spent, the part that was never paid is
+        forgiven, and stays provisional; the part that Stripe paid back is owed, and so is what was spent of a month of
+        Free that never was: it was spent of the plan."""
         account = self._journal.account
-        excess = term.given - wanted.given
-        grants, draws = without(account.grants, excess, *(grant.id for grant in account.grants_of(term)))
-        taken = -sum(draw.credits + draw.frozen for draw in draws)
-        forgiven = min(excess - taken, max(0, term.provisional - wanted.provisional))
-        owed = excess - taken - forgiven
-        after = replace(wanted, given=wanted.given + forgiven, provisional=wanted.provisional + forgiven)
-        if taken or owed or after != term:
-            account = _with_term(replace(account, grants=grants, owed=account.owed + owed), after)
-            self._write(
-                EntryKind.REVOCATION, account, draws, description="not paid, or paid back", shortfall=excess - taken
-            )
+        of_it = account.grants_of(term)
+        among = [grant.id for grant in of_it]
+        grants, draws = without(account.grants, term.given - wanted.given, *among)
+        missing = term.given - wanted.given + sum(draw.credits + draw.frozen for draw in draws)
+        held = min(missing, sum(grant.held for grant in of_it))
+        unpaid = max(0, term.provisional - wanted.provisional)
+        forgiven = min(missing - held, unpaid)
+        owed = missing - held - forgiven
+        forgivable = min(held, unpaid - forgiven)
+        given, provisional = forgiven + held, forgiven + forgivable
+        after = replace(wanted, given=wanted.given + given, provisional=wanted.provisional + provisional)
+        grants = recall(grants, among, held, held - forgivable)
+        if after == term and grants == account.grants:
+            return
+        free = term.subscription_id == FREE
+        account = replace(
+            account, grants=grants, owed=account.owed + owed, free_returned=free or account.free_returned
+        ).with_term(after)
+        words = "a month of Free that was over already" if free else "not paid, or paid back"
+        self._write(EntryKind.REVOCATION, account, draws, description=words, shortfall=missing - held)
 
     def _grace_ends_at(self, account: Account, subscription: Subscription) -> datetime | None:
         if subscription.standing is not Standing.PAST_DUE:
@@ -294,10 +304,3 @@ def _by_now(subscription: Subscription | None, now: datetime) -> Subscription | 
     if pending.plan == FREE:
         return replace(subscription, standing=Standing.CANCELED, pending=None)
     return replace(subscription, plan=pending.plan, seats=pending.seats, pending=None)
-
-
-def _with_term(account: Account, term: Term) -> Account:
-    """The account with this term in the place of the one it had; one that nothing was given for leaves it."""
-    others = [each for each in account.terms if term_key(each) != term_key(term)]
-    terms = (*others, term) if term.given or term.provisional else tuple(others)
-    return replace(account, terms=terms)

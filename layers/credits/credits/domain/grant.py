@@ -28,7 +28,8 @@ class Grant:
     """Credits of one origin. `credits` were given; `remaining` can be spent; `held` and `frozen` cannot, for now.
 
     `id` is `g` and the seq of the entry that gave it, so ids grow with age. A grant without `expires_at` never expires.
-    `recalled` credits of those that are held go as soon as their hold gives them back: their money has gone back.
+    `recalled` credits of those that are held go as soon as their hold gives them back: there is no money for them any
+    more, or never was. As many of these as are `owing` are owed where the hold has spent them; the others are forgiven.
     `missing` credits of a pack were to be taken when its money went back, and are spent, or held (those are recalled):
     the pack stays in the book until nothing is missing of it any more.
     """
@@ -41,6 +42,7 @@ class Grant:
     frozen: int = 0
     expires_at: datetime | None = None
     recalled: int = 0
+    owing: int = 0
     missing: int = 0
 
     @property

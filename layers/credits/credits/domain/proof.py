@@ -17,6 +17,7 @@ from credits.domain.hold import Hold
 from credits.domain.instant import to_text
 from credits.domain.member import Member
 from credits.domain.pack import asked, undone_key
+from credits.domain.recall import come_back, recalled_in
 from credits.domain.record import after_to_record, chain_hash, entry_to_record
 from credits.domain.refund import refund_key
 
@@ -34,8 +35,18 @@ BEGINS: Final = frozenset({EntryKind.ALLOCATION, EntryKind.PERIOD, EntryKind.PLA
 BRINGS_BACK: Final = frozenset({EntryKind.PACK, EntryKind.CONFIRMATION})
 """What takes back a revocation of a pack, whose refund did not go through, and names it."""
 
-RECALLS: Final = frozenset({EntryKind.REVOCATION, EntryKind.RELEASE, EntryKind.PACK, EntryKind.CONFIRMATION})
-"""What can recall held credits, or let go of that."""
+RECALLS: Final = frozenset(
+    {
+        EntryKind.REVOCATION,
+        EntryKind.RELEASE,
+        EntryKind.CONFIRMATION,
+        EntryKind.PACK,
+        EntryKind.ALLOCATION,
+        EntryKind.PRORATION,
+        EntryKind.CARRYOVER,
+    }
+)
+"""What can move what is recalled of a grant: a revocation up and down, a release as its hold goes, the others down."""
 
 ONLY: Final[Mapping[str, EntryKind]] = {
     "knowledge_words": EntryKind.METER,
@@ -127,6 +138,7 @@ def _check_account(before: Account | None, entry: AnyEntry, account: Account) ->
     if entry.total != account.total:
         yield f"total is {entry.total}, the account's is {account.total}"
     yield from _check_grants(before.grants if before else (), entry)
+    yield from _check_recalled(before.grants if before else (), entry, account)
     if before is None:
         if entry.kind is not EntryKind.OPENED or any(
             getattr(account, name) for name in ("used", "counted_from", "owed", *ONLY)
@@ -169,10 +181,14 @@ def _used(before: Account, entry: AnyEntry) -> Sequence[int]:
 
 
 def _owed_is_right(before: Account, entry: AnyEntry, owed: int) -> bool:
-    """What was missing comes on top of what is owed, where it was not forgiven; what is taken may settle it."""
+    """What was missing comes on top of what is owed, where it was not forgiven; what is taken may settle it. What a
+    hold has spent of recalled credits is owed as far as it was owing."""
     match entry.kind:
         case EntryKind.ADJUSTMENT:
             return owed == before.owed + entry.shortfall
+        case EntryKind.RELEASE:
+            missing = sum(pool.owed for pool in come_back(before.grants, entry.draws))
+            return owed == before.owed + missing and entry.shortfall == missing
         case EntryKind.REVOCATION:
             return owed == before.owed + entry.credits or before.owed <= owed <= before.owed + entry.shortfall
     return owed == before.owed
@@ -239,6 +255,22 @@ def _check_grants(before: Sequence[Grant], entry: AnyEntry) -> Iterator[str]:
             yield from _check_grant(had.get(grant_id), entry, draw, grant)
 
 
+def _check_recalled(before: Sequence[Grant], entry: AnyEntry, account: Account) -> Iterator[str]:
+    """A release leaves just what other holds have still of what is recalled and owing; and of the grants that its hold
+    had nothing of, all. What gives credits, or confirms them, lets go of it at most."""
+    if entry.kind not in RECALLS - {EntryKind.REVOCATION}:
+        return
+    had: dict[tuple[str, ...], tuple[int, int]] = {(grant.id,): recalled_in([grant]) for grant in before}
+    if entry.kind is EntryKind.RELEASE:
+        for pool in come_back(before, entry.draws):
+            had = {among: parts for among, parts in had.items() if among[0] not in pool.among}
+            had[pool.among] = pool.recalled, pool.owing
+    for among, most in had.items():
+        left = recalled_in([grant for grant in account.grants if grant.id in among])
+        if left != most and (entry.kind is EntryKind.RELEASE or left[0] > most[0] or left[1] > most[1]):
+            yield f"{left} are recalled and owing of {', '.join(among)}, {most} were to be"
+
+
 def _check_grant(before: Grant | None, entry: AnyEntry, draw: Draw | None, grant: Grant) -> Iterator[str]:
     """What a grant is does not change; how much was given of it changes only by what is given."""
     if min(_parts(grant)) < 0 or sum(_parts(grant)) > grant.credits:
@@ -251,10 +283,11 @@ def _check_grant(before: Grant | None, entry: AnyEntry, draw: Draw | None, grant
         yield f"grant {grant.id} is of the kind {grant.kind}, and was of the kind {before.kind}"
     if draw and not (_stays(grant.kind, draw.kind) and draw.expires_at == grant.expires_at):
         yield f"grant {grant.id} is not of the kind, or of the expiry, that its draw tells"
-    if grant.recalled != (before.recalled if before else 0) and entry.kind not in RECALLS:
+    recalled, owing = recalled_in([before] if before else [])
+    if (grant.recalled, grant.owing) != (recalled, owing) and entry.kind not in RECALLS:
         yield f"an entry of the kind {entry.kind} recalls credits of grant {grant.id}"
-    if not 0 <= grant.recalled <= grant.held:
-        yield f"grant {grant.id} has {grant.recalled} recalled of {grant.held} held"
+    if not 0 <= grant.owing <= grant.recalled <= grant.held:
+        yield f"grant {grant.id} has {grant.recalled} recalled ({grant.owing} owing) of {grant.held} held"
     if grant.missing < 0 or (grant.missing and not grant.bought) or (grant.bought and grant.recalled > grant.missing):
         yield f"grant {grant.id} has {grant.missing} missing, and {grant.recalled} of them recalled"
     given = _given_of(before, entry, draw, grant)

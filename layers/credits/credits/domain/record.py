@@ -44,6 +44,8 @@ def grant_to_record(grant: Grant) -> Record:
         record["frozen"] = grant.frozen
     if grant.recalled:
         record["recalled"] = grant.recalled
+    if grant.owing:
+        record["owing"] = grant.owing
     if grant.missing:
         record["missing"] = grant.missing
     if grant.expires_at:
@@ -61,6 +63,7 @@ def grant_from_record(record: Record) -> Grant:
         record.get("frozen", 0),
         _instant(record.get("expires_at")),
         record.get("recalled", 0),
+        record.get("owing", 0),
         record.get("missing", 0),
     )
 

@@ -1,15 +1,17 @@
 """Release: close a hold, whoever does it and whenever: what was not captured goes back where it came from."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from credits.catalog import Catalog
 from credits.domain.account import Account
 from credits.domain.entry import EntryKind, line_key
-from credits.domain.grant import Draw, Grant
+from credits.domain.grant import Draw, Grant, without
 from credits.domain.hold import Hold, HoldStatus
 from credits.domain.journal import Posting, write_hold
 from credits.domain.member import Member, counted
+from credits.domain.recall import come_back, recall
 from credits.domain.renew import renew
 from credits.errors import HoldClosed, HoldNotFound
 
@@ -31,7 +33,7 @@ def release(
 ) -> Posting:
     """Close the hold: its captures become spent credits of the account, the rest goes back to the grants it came from.
     What goes back into a grant that has expired since expires at once, and what was recalled meanwhile is taken at
-    once, as further lines. It is never refused for want of payment.
+    once, as further lines. What was captured of that is owed, or forgiven. It is never refused for want of payment.
 
     A hold whose time has run out is `expired`, and no longer `closed`; with `expired_only`, one whose time has not is
     left as it is. Raises HoldNotFound, or HoldClosed where it was closed before (and `post` finds that).
@@ -48,7 +50,6 @@ def release(
     account = journal.account
     now = max(now, account.at, hold.at)
     parts = {part.id: part for part in hold.grants}
-    grants = tuple(_given_up(grant, parts[grant.id]) if grant.id in parts else grant for grant in account.grants)
     draws = tuple(
         Draw(grant.id, grant.kind, parts[grant.id].remaining, grant.expires_at, held=-parts[grant.id].credits)
         for grant in account.grants
@@ -61,14 +62,10 @@ def release(
         for draw in draws
         if draw.credits and draw.expires_at and draw.expires_at <= now
     )
-    recalled = tuple(
-        Draw(grant.id, grant.kind, -min(grant.recalled, parts[grant.id].remaining), grant.expires_at)
-        for grant in account.grants
-        if grant.id in parts and grant.recalled and parts[grant.id].remaining
-    )
+    account, recalled, owed = _given_up(account, draws, now)
     further = [
         (EntryKind.EXPIRY, late, None),
-        (EntryKind.REVOCATION, recalled, "its money went back while it was held"),
+        (EntryKind.REVOCATION, recalled, "recalled while it was held"),
     ]
     further = [each for each in further if each[1]]
     facts = {"member_id": hold.member_id, "conversation_id": hold.conversation_id, "description": hold.description}
@@ -76,11 +73,12 @@ def release(
         EntryKind.RELEASE,
         key,
         now,
-        replace(account, grants=tuple(grant for grant in grants if not grant.empty), used=account.used + hold.captured),
+        replace(account, used=account.used + hold.captured),
         draws,
         **facts,
         hold_id=hold_id,
         member_used=member.used if member else None,
+        shortfall=owed,
         lines=1 + len(further),
     )
     for line, (kind, moved, words) in enumerate(further, 1):
@@ -94,11 +92,27 @@ def release(
     return journal.posting(entry.after, *([member] if member else []), entries=[entry])
 
 
-def _given_up(grant: Grant, part: Grant) -> Grant:
-    """The grant with what comes back to it, without what the hold had of it. What comes back is recalled no more."""
-    held = grant.held - part.credits
-    recalled = min(max(grant.recalled - part.remaining, 0), held)
-    return replace(grant, held=held, remaining=grant.remaining + part.remaining, recalled=recalled)
+def _given_up(account: Account, draws: Sequence[Draw], now: datetime) -> tuple[Account, tuple[Draw, ...], int]:
+    """The account with what comes back to it, without what the hold had of it; the draws that take what was recalled of
+    that, unless it has expired and goes by itself; and how much was spent of what was recalled, and is owed now."""
+    drawn = {draw.grant_id: draw for draw in draws}
+    grants = tuple(_moved(grant, drawn[grant.id]) if grant.id in drawn else grant for grant in account.grants)
+    recalled: list[Draw] = []
+    owed = 0
+    for pool in come_back(account.grants, draws):
+        grants = recall(grants, pool.among, pool.recalled, pool.owing)
+        if pool.expires_at is None or pool.expires_at > now:
+            recalled += without(grants, pool.taken, *pool.among)[1]
+        if term := next((term for term in account.terms if term.ends_at == pool.expires_at), None):
+            given = term.given - pool.taken - pool.owed
+            account = account.with_term(replace(term, given=given, provisional=term.provisional - pool.unpaid))
+        owed += pool.owed
+    grants = tuple(grant for grant in grants if not grant.empty)
+    return replace(account, grants=grants, owed=account.owed + owed), tuple(recalled), owed
+
+
+def _moved(grant: Grant, draw: Draw) -> Grant:
+    return replace(grant, held=grant.held + draw.held, remaining=grant.remaining + draw.credits)
 
 
 def _without(grant: Grant, gone: int) -> Grant:

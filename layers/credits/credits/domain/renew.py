@@ -16,6 +16,7 @@ from functools import partial
 from credits.catalog import Catalog
 from credits.domain.account import Account, PendingChange, Standing, Term
 from credits.domain.cycle import period_at
+from credits.domain.entitle import ON_PLAN
 from credits.domain.entry import ChangeStatus, EntryKind, PlanChange
 from credits.domain.grant import PLAN_GRANTS, Draw, Grant, GrantKind, frozen, without
 from credits.domain.instant import to_text
@@ -63,7 +64,7 @@ def begin_period(journal: Journal, catalog: Catalog, account: Account, number: i
 
     Free gives one allocation for each month of its own cycle, once, whatever plans came between. A plan that is not
     paid for (standing) begins its period without one, and so does a subscription whose period before was not paid: at
-    most one allocation is ahead of the money.
+    most one allocation is ahead of the money. Free's own is a term where the clock alone ended the subscription.
     """
     free = account.plan == FREE
     due = account.free_is_due(number) if free else account.standing in RENEWING and _was_paid(account)
@@ -79,6 +80,8 @@ def begin_period(journal: Journal, catalog: Catalog, account: Account, number: i
     if free:
         stamp = f"{stamp}#{account.seq + 1}" if account.free_returned else stamp
         account = replace(account, free_through=number, free_returned=False)
+        if account.subscription_id and account.standing in ON_PLAN:
+            account = account.with_term(Term(FREE, expires_at, allocation))
     elif account.subscription_id:
         paid = account.paid_until is not None and account.paid_until >= expires_at
         term = Term(account.subscription_id, expires_at, allocation, 0 if paid else allocation)
