@@ -15,6 +15,7 @@ from credits.catalog import load
 from credits.domain.account import Account
 from credits.domain.charge import Usage, charge
 from credits.domain.entry import AnyEntry
+from credits.domain.hold import HOLD_MARK
 from credits.domain.instant import floor
 from credits.domain.open import OPENED_KEY, open_account
 from credits.domain.renew import as_of
@@ -22,7 +23,8 @@ from credits.ledger.audit import audit
 from credits.ledger.export import lines
 from credits.ledger.memory import MemoryStore
 from credits.ledger.post import post
-from credits.ledger.store import AccountKey, Span
+from credits.ledger.spend import capture_from, set_aside, settle
+from credits.ledger.store import AccountKey, Due, Span
 from credits.payments.fetch import Fetch
 from credits.payments.signal import Signal, signal_of
 from credits.payments.sync import Sync, Synced
@@ -135,6 +137,28 @@ class StripeBooks:
         """Charge this many messages."""
         key = f"c#{len(self.entries)}"
         self._post(key, partial(charge, key=key, lines=[Usage(action="message", quantity=credits)]))
+
+    @property
+    def holds(self) -> Sequence[Due]:
+        """Those that are open, the first to expire before the others."""
+        return self.store.open_holds(ACCOUNT, limit=1_000)
+
+    def hold(self, credits: int) -> None:
+        """Set credits aside, for a day."""
+        name = f"run-{len(self.entries)}"
+        set_aside(self.store, CATALOG, ACCOUNT, name, credits, now=self.now, expires_in_seconds=86_400)
+
+    def capture(self, credits: int) -> None:
+        """Capture this many messages from the hold that expires first. Raises IndexError where there is none."""
+        key, usage = f"step-{len(self.entries)}", Usage(action="message", quantity=credits)
+        capture_from(self.store, CATALOG, ACCOUNT, self._first_hold(), key, usage, now=self.now)
+
+    def close(self) -> None:
+        """Close the hold that expires first. Raises IndexError where there is none."""
+        settle(self.store, CATALOG, ACCOUNT, self._first_hold(), now=self.now)
+
+    def _first_hold(self) -> str:
+        return self.holds[0].book_id.partition(HOLD_MARK)[2]
 
     def balanced(self) -> bool:
         """Whether the ledger holds, for the audit and for whoever verifies its export."""

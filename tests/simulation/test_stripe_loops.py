@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Final
 
+import pytest
 import stripe
 from hypothesis import HealthCheck, event, example, given, settings
 from hypothesis import strategies as st
@@ -37,6 +38,9 @@ moves = st.one_of(
     st.tuples(st.just("seats"), seats),
     st.tuples(st.just("later"), sold).map(lambda move: (move[0], *move[1])),
     st.tuples(st.just("cancel")),
+    st.tuples(st.just("hold"), st.integers(1, 9_000)),
+    st.tuples(st.just("capture"), st.integers(1, 9_000)),
+    st.tuples(st.just("close")),
     st.tuples(st.just("fail")),
     st.tuples(st.just("pay")),
     st.tuples(st.just("spend"), st.integers(1, 9_000)),
@@ -83,8 +87,8 @@ class Month:
                 life.later(*how)(self.books)
             case "seats":
                 event("refused: seats of a plan that has one")
-            case "spend":
-                self.books.spend(*how)
+            case "spend" | "hold" | "capture" | "close":
+                getattr(self.books, name)(*how)
             case "hear":
                 self.books.deliver()
             case _:
@@ -131,6 +135,12 @@ def bought(shop: Shop, invoices: list[Any]) -> tuple[Fraction, int]:
 @example([(0, (name, *how)) for name, *how in [("subscribe", "pro", 1), ("cancel",)] * 6])
 @example([(0, ("subscribe", "pro", 1)), *[(5, ("upgrade", plan, 1)) for plan in ("max", "team", "pro") * 4]])
 @example([(273, ("subscribe", "pro", 1)), (0, ("upgrade", "team", 1)), (27, ("seats", 2)), (0, ("upgrade", "pro", 1))])
+@example(
+    [(0, ("subscribe", "pro", 1)), (1, ("hear",)), (1, ("hold", 1_300)), (9, ("switch", "max", 1)), (9, ("hear",))]
+)
+@example(
+    [(0, ("subscribe", "team", 5)), (1, ("hear",)), (1, ("hold", 9_000)), (1, ("seats", 1)), (1, ("capture", 8_000))]
+)
 @example([(0, ("subscribe", "max", 1)), (9, ("hear",)), (1, ("fail",)), (400, ("hear",)), (400, ("spend", 2_000))])
 def test_no_loop_of_changes_gives_more_than_was_paid_for(month: list[tuple[int, Move]]) -> None:
     lived = Month()
@@ -139,6 +149,9 @@ def test_no_loop_of_changes_gives_more_than_was_paid_for(month: list[tuple[int, 
         lived.make(move)
     lived.make(("hear",))
     books = lived.books
+    while books.holds:
+        books.close()
+    lived.make(("hear",))
 
     invoices: list[Any] = []
     found = books.shop.sdk.v1.invoices.list({"customer": books.customer.id, "limit": 100})
@@ -168,3 +181,32 @@ def test_cancelling_and_subscribing_again_gives_no_second_month_of_free() -> Non
     free = [entry for entry in books.entries if entry.kind is EntryKind.ALLOCATION and entry.credits == 300]
     assert len(free) == 1
     assert books.account.remaining == 300 + 10 * 1000
+
+
+@pytest.mark.parametrize("in_time", [True, False], ids=["heard of in time", "heard of too late"])
+def test_a_cancellation_that_is_taken_back_at_the_last_moment_gives_no_month_of_free(in_time: bool) -> None:
+    books = StripeBooks()
+    books.shop.subscribe(books.customer, books.shop.pro)
+    books.deliver()
+    books.spend(1300)
+    for _ in range(3):
+        portal = books.shop.sdk.v1.billing_portal.sessions.create({"customer": books.customer.id})
+        books.shop.engine.cancel_in_portal(portal.id)
+        books.deliver()
+        assert books.account.pending
+        books.shop.move(seconds=(books.account.pending.at - books.now).total_seconds() - 5)
+        books.shop.engine.keep_in_portal(portal.id)
+        if in_time:
+            books.deliver()
+        books.shop.move(seconds=6)
+        # Too late, this is spent of a month of Free that never was.
+        books.spend(1)
+        books.deliver()
+        books.shop.move(hours=2)
+        books.deliver()
+        assert books.account.plan == "pro"
+        books.spend(books.account.remaining)
+
+    assert -sum(entry.credits for entry in books.entries if entry.kind is EntryKind.CHARGE) == 1300 + 3 * 1000
+    assert books.account.owed == 0
+    assert books.balanced()
