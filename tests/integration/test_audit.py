@@ -139,7 +139,7 @@ def test_an_upgrade_in_the_first_millisecond_of_a_period_that_was_used_holds(sto
 
     moved_to(store, "up", "pro", at=reset)
 
-    assert [entry.after.used for entry in history(store) if isinstance(entry.after, Account)][-3:] == [2, 0, 0]
+    assert [entry.after.used for entry in history(store) if isinstance(entry.after, Account)][-3:] == [2, 2, 2]
     assert audit(store, "acme") == Audit(7, ())
     assert said_of(lines(store, "acme")) == "holds"
 

@@ -584,10 +584,12 @@ class Plain:
 
     def _begin(self, number: int, at: datetime) -> None:
         self.number = number
-        self.used = 0
         # Who comes back into a period that had begun before counts from then on.
         starts, at = _boundary(self.anchor, number), max(at, self.at)
-        self.counts_from = at if starts <= self.at and starts < at else starts
+        counts_from = at if starts <= self.at and starts < at else starts
+        if counts_from != self.counts_from:
+            self.counts_from = counts_from
+            self.used = 0
         if self.plan == "free":
             if number <= self.free_month_given:
                 self._write("period", at, 0)

@@ -250,11 +250,11 @@ def test_a_commit_leaves_the_book_in_the_period_of_its_instant_and_used_is_what_
 ) -> None:
     _, commits = lived(opened_at, life)
 
-    used = 0
+    used, since = 0, opened_at
     for commit in commits:
         for entry in commit:
-            if entry.kind in {"allocation", "period"}:
-                used = 0
+            if entry.kind in {"allocation", "period"} and entry.after.counts_from != since:
+                used, since = 0, entry.after.counts_from
             if entry.kind == "charge":
                 used -= entry.credits
             assert entry.after.used == used

@@ -74,6 +74,19 @@ def test_what_was_charged_in_the_very_instant_of_an_upgrade_is_not_taken_off_the
     assert book.problems() == []
 
 
+def test_a_count_that_began_in_the_instant_of_an_upgrade_goes_on() -> None:
+    book = Book.opened("2026-01-10 09:00")
+    *_, charge = book.charge("message", 100, at="2026-02-10 09:00")
+    book.change_plan("pro", at="2026-02-10 09:00")
+    book.charge("message", 70, at="2026-02-11")
+    assert book.account.used == 170
+
+    refunded(book, charge, at="2026-02-12")
+
+    assert (book.account.used, book.account.remaining) == (70, 1230)
+    assert book.problems() == []
+
+
 def test_what_another_plan_used_is_not_taken_off_the_count_of_a_period_that_began_before_it() -> None:
     book = Book.opened("2026-01-10 09:00")
     book.change_plan("pro", at="2026-01-20 09:00")

@@ -120,15 +120,16 @@ class Account:
 
     @property
     def counts_from(self) -> datetime:
-        """Since when `used` counts, and the members' counts with it. Two counts of an account have it in common only
-        where the first lasted no millisecond."""
+        """Since when `used` counts, and the members' counts with it. No two counts of an account have it in common."""
         return self.counted_from or self.period.start
 
-    def recounted(self, at: datetime) -> "Account":
-        """The account with nothing used in the period it stands in, which is entered at `at`."""
+    def recounted(self, at: datetime, before: datetime) -> "Account":
+        """The account in the period it stands in, which is entered at `at`, with nothing used; but where the count that
+        began at `before` began at the very same instant, it goes on."""
         at = max(at, self.at)
         again = self.period.start <= self.at and self.period.start < at
-        return replace(self, used=0, counted_from=at if again else None)
+        entered = replace(self, counted_from=at if again else None)
+        return entered if entered.counts_from == before else replace(entered, used=0)
 
     @property
     def remaining(self) -> int:

@@ -154,7 +154,7 @@ class _Following:
         if not (same_cycle and account.plan != FREE):
             grants = account.grants if same_cycle else carried_over(account.grants)
             entered = replace(account, anchor=subscription.anchor, period_number=span.number, grants=grants)
-            account = replace(entered.recounted(self._now), pending=None)
+            account = replace(entered.recounted(self._now, account.counts_from), pending=None)
         elif (account.plan, account.seats) != (subscription.plan, subscription.seats):
             account = replace(account, pending=None)
         paid = paid_until(subscription, self._snapshot.lines or ())
@@ -174,9 +174,10 @@ class _Following:
         subscription = self._subscription
         ended = subscription is None or subscription.standing is Standing.CANCELED
         if account.plan != FREE:
+            before = account.counts_from
             account = move_to_plan(account, FREE, 1, account.opened_at)
             number = period_at(account.anchor, self._now).number
-            account = replace(account, period_number=number).recounted(self._now)
+            account = replace(account, period_number=number).recounted(self._now, before)
         return replace(
             account,
             terms=tuple(term for term in account.terms if term.subscription_id != FREE),

@@ -70,7 +70,7 @@ def begin_period(journal: Journal, catalog: Catalog, account: Account, number: i
     due = account.free_is_due(number) if free else account.standing in RENEWING and _was_paid(account)
     stamp = f"{to_text(account.anchor)}#{number}"
     terms = tuple(term for term in account.terms if term.ends_at > at)
-    account = replace(account, period_number=number, terms=terms).recounted(at)
+    account = replace(account, period_number=number, terms=terms).recounted(at, journal.account.counts_from)
     if not due:
         journal.write(EntryKind.PERIOD, f"period#{stamp}#{account.seq + 1}", at, account)
         return
