@@ -537,7 +537,7 @@ def test_a_crossing_buys_the_pack_that_the_account_chose(orders: dict[str, Any],
     assert (bought["amount"], bought["status"], bought["metadata"]) == (
         999,
         "succeeded",
-        {"account_id": "acme", "pack": "small"},
+        {"account_id": "acme", "pack": "small", "top_up": "1#1000"},
     )
 
 
