@@ -2,31 +2,24 @@
 that goes wrong.
 """
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import replace
 from functools import partial
 from typing import Any, cast
-from uuid import uuid4
 
 import pytest
 from hypothesis import HealthCheck, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 from pynamodb.connection import Connection
 
-from credits.domain import refund
-from credits.domain.account import Account
-from credits.domain.entry import AnyEntry
-from credits.domain.journal import Posting
-from credits.domain.refund import refund_key
-from credits.domain.release import release
-from credits.ledger import spend
 from credits.ledger.dynamo import DynamoStore
 from credits.ledger.memory import MemoryStore
 from credits.ledger.store import Ledger
 from tests.integration.conftest import tables_of_one_test
 from tests.integration.life import Life
+from tests.simulation.planted import Plant, refunds_without_their_once_rule, releases_that_forget_what_was_captured
 
 STORIES = settings(
     max_examples=10,
@@ -87,28 +80,28 @@ def test_whatever_is_sent_and_lost_and_sent_again_the_ledger_says_what_the_model
 # Planted bugs
 
 
-def refund_key_of_its_own(charge: AnyEntry) -> str:
-    """A key that two refunds of one charge do not share."""
-    return f"{refund_key(charge)}#{uuid4().hex}"
-
-
-def release_that_forgets_what_was_captured(*books: Any, **facts: Any) -> Posting:
-    """Settles a hold as if nothing had been spent of it."""
-    account, hold, *members = books
-    used = release(account, hold, *members, **facts)
-    after = tuple(replace(book, used=0) if isinstance(book, Account) else book for book in used.books)
-    return Posting(after, used.entries)
-
-
-@pytest.mark.parametrize(
-    ("module", "name", "planted"),
-    [
-        (refund, "refund_key", refund_key_of_its_own),
-        (spend, "release", release_that_forgets_what_was_captured),
-    ],
-)
-def test_a_planted_bug_is_found(monkeypatch: pytest.MonkeyPatch, module: Any, name: str, planted: Any) -> None:
-    monkeypatch.setattr(module, name, planted)
-
-    with pytest.raises(AssertionError):
+def found(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What is said of the shortest story that goes wrong with this bug."""
+    plant(monkeypatch)
+    with pytest.raises(AssertionError) as failure:
         lived(range(6), lambda: nullcontext(MemoryStore()))
+    return str(failure.value).splitlines()[0]
+
+
+def test_a_refund_without_its_once_rule_is_found_by_the_charge_that_is_refunded_twice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    said = found(refunds_without_their_once_rule, monkeypatch)
+
+    assert re.fullmatch(r"\('acme', 'refund#(k\d+#)?c#k\d+'\) acted twice", said), said
+
+
+def test_a_release_that_forgets_what_was_captured_is_found_by_the_total_that_misses_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    said = found(releases_that_forget_what_was_captured, monkeypatch)
+
+    wrote, should = said.split(" wrote ")[1].split(", and the rules say ")
+    assert wrote != should
+    assert "kind='release'" in wrote
+    assert re.sub(r"total=\d+", "total", wrote) == re.sub(r"total=\d+", "total", should)
