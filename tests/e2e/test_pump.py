@@ -55,7 +55,29 @@ def test_an_idle_account_is_renewed_at_its_boundary_when_the_clock_passes_it_and
     assert "event  credits.low  idle" in moving_stack.output
 
 
-def test_the_same_happens_on_dynamodb_local(atomic_stack: Launched) -> None:
+def test_a_hold_that_nobody_closes_gives_its_credits_back_when_the_clock_passes_its_end(moving_stack: Launched) -> None:
+    client = moving_stack.client
+    client.call("POST", "/v1/accounts", {"account_id": "holder"}, expect=[201])
+    hold = {"credits": 300, "expires_in": 3_600}
+    expires_at = client.call("POST", "/v1/accounts/holder/holds", hold, key="run-1", expect=[201]).body["expires_at"]
+    capture = {"action": "deep_research"}
+    client.call("POST", "/v1/accounts/holder/holds/run-1/captures", capture, key="report", expect=[201])
+
+    client.call("POST", "/__local__/clock", {"advance": "PT2H"}, expect=[200])
+    released = awaited(lambda: entries(client, "holder", "release"))
+
+    assert sorted((each["credits"], each["remaining"], each["hold_id"]) for each in released) == [
+        (-280, 0, "run-1"),
+        (280, 280, "run-1"),
+    ]
+    assert released[0]["at"] > expires_at
+    balance = client.call("GET", "/v1/accounts/holder", expect=[200]).body["credits"]
+    assert (balance["remaining"], balance["held"], balance["total"]) == (280, 0, 300)
+    assert client.call("GET", "/v1/accounts/holder/holds/run-1", expect=[200]).body["status"] == "expired"
+    assert client.call("GET", "/v1/accounts/holder/audit").body["ok"] is True
+
+
+def test_an_idle_account_is_renewed_on_dynamodb_local_too(atomic_stack: Launched) -> None:
     client, account_id = atomic_stack.client, f"idle-{time.time_ns()}"
     client.call("POST", "/v1/accounts", {"account_id": account_id}, expect=[201])
     spend = {"action": "message", "quantity": 300}

@@ -14,7 +14,7 @@ import pytest
 from pynamodb.connection import Connection
 
 from credits.ledger.dynamo import DynamoStore
-from credits.ledger.store import AccountKey, Span, Unreadable
+from credits.ledger.store import AccountKey, HoldKey, Span, Unreadable
 from credits.ledger.tables import Tables
 from credits.runtime import clock
 from credits.runtime.work_queue import NotSent
@@ -22,9 +22,10 @@ from local.template import ROOT
 from local.zygote import Context
 from tests.functions import Functions
 from tests.integration.conftest import tables_of_one_test
-from tests.moves import NOON, opened
+from tests.moves import NOON, held, opened
 
 RESET = datetime(2026, 12, 23, 12, tzinfo=UTC)
+DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 IN_SHARD_00 = ("a6", "a34", "a55", "a62", "a88")
 TIMEOUT_SECONDS = 90
 
@@ -62,6 +63,18 @@ class Renewals:
         (account,) = self.store.read(AccountKey(account_id))
         assert account
         return account.remaining, len(self.store.entries(Span(account_id), limit=100))
+
+    def held(self, account_id: str) -> int:
+        """Credits that the account's item has in holds."""
+        (account,) = self.store.read(AccountKey(account_id))
+        assert account
+        return account.held
+
+    def status(self, account_id: str, hold_id: str) -> str:
+        """What the hold's item says of it."""
+        (hold,) = self.store.read(HoldKey(account_id, hold_id))
+        assert hold
+        return hold.status.value
 
 
 @pytest.fixture
@@ -107,6 +120,10 @@ def shards(*bodies: Any, received: int = 1) -> Any:
 
 def shard(name: str, beyond: Any = None) -> dict[str, Any]:
     return {"kind": "account", "shard": name, "beyond": beyond}
+
+
+def holds(name: str, beyond: Any = None) -> dict[str, Any]:
+    return {"kind": "hold", "shard": name, "beyond": beyond}
 
 
 def poisoned(renewals: Renewals, account_id: str) -> None:
@@ -168,11 +185,15 @@ def test_a_message_renews_what_is_due_in_its_shard_and_nothing_else(renewals: Re
 
 def test_the_event_of_the_documents_is_answered(renewals: Renewals) -> None:
     opened(renewals.store, "acme")
+    opened(renewals.store, "globex", at=NOON + DAY)
+    held(renewals.store, "run-3", 20, account_id="globex", at=RESET - HOUR, expires_in_seconds=60)
 
     assert renewals.invoke(event("renewals.shards")) == {"batchItemFailures": []}
 
-    # Its second message goes on in shard 14 after "a6", at the instant at which acme is due as well.
+    # Its second message goes on in shard 14 after "a6", at the instant at which acme is due as well; its third is of
+    # the holds in shard 05.
     assert renewals.remaining("acme") == (300, 4)
+    assert renewals.remaining("globex") == (300, 6)
 
 
 def test_the_same_message_twice_renews_once(renewals: Renewals) -> None:
@@ -216,6 +237,75 @@ def test_when_every_message_fails_each_is_told_and_the_function_itself_has_not_f
     answer = renewals.invoke(shards("{}", "{}"))
 
     assert answer == {"batchItemFailures": [{"itemIdentifier": "m0"}, {"itemIdentifier": "m1"}]}
+
+
+# Holds
+
+
+def test_a_message_of_holds_gives_back_what_the_expired_ones_of_its_shard_keep_and_touches_nothing_else(
+    renewals: Renewals, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = renewals.store
+    opened(store, "acme", at=NOON + DAY)
+    opened(store, "globex", at=NOON + DAY)
+    opened(store, "a6")
+    for account_id, hold_id, credits, seconds in (
+        ("globex", "run-3", 20, 60),  # in shard 05
+        ("acme", "run-1", 30, 7_200),  # there, too, and alive
+        ("acme", "run-2", 40, 60),  # over, in shard 15
+    ):
+        held(store, hold_id, credits, account_id=account_id, at=RESET - HOUR, expires_in_seconds=seconds)
+
+    assert renewals.invoke(shards(holds("05"))) == {"batchItemFailures": []}
+
+    assert [renewals.held(name) for name in ("globex", "acme")] == [0, 70]
+    assert [renewals.status(*name) for name in (("globex", "run-3"), ("acme", "run-1"), ("acme", "run-2"))] == [
+        "expired",
+        "open",
+        "open",
+    ]
+    assert renewals.remaining("globex")[0] == 300
+    assert renewals.remaining("a6") == (300, 2)
+    (told,) = [vars(record) for record in caplog.records if record.message == "renewed"]
+    assert (told["kind"], told["shard"], told["books"], told["failed"]) == ("hold", "05", 1, 0)
+
+
+def test_holds_that_there_is_no_time_for_are_handed_on_as_holds(
+    renewals: Renewals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for minutes, name in enumerate(("acme#run-1", "globex#run-3")):
+        account_id, _, hold_id = name.partition("#")
+        opened(renewals.store, account_id, at=NOON + DAY)
+        at = RESET - HOUR + timedelta(minutes=minutes)
+        held(renewals.store, hold_id, 20, account_id=account_id, at=at, expires_in_seconds=60)
+    looks = iter([37_000, 36_000])
+    monkeypatch.setattr(Context, "get_remaining_time_in_millis", lambda _: next(looks))
+    renewals.invoke(shards(holds("05")))
+    monkeypatch.undo()
+    monkeypatch.setattr(clock, "now", lambda: RESET)
+
+    (rest,) = renewals.messages()
+
+    assert rest == holds("05", ["2026-12-23T11:01:00.000Z", "acme#hold#run-1"])
+    assert [renewals.held(name) for name in ("acme", "globex")] == [0, 20]
+    assert renewals.invoke(shards(rest)) == {"batchItemFailures": []}
+    assert [renewals.held(name) for name in ("acme", "globex")] == [0, 0]
+    assert renewals.messages() == []
+
+
+def test_a_hold_that_cannot_be_read_keeps_no_other_waiting_and_its_message_comes_again(
+    renewals: Renewals, caplog: pytest.LogCaptureFixture
+) -> None:
+    for account_id, hold_id in (("acme", "run-1"), ("globex", "run-3")):
+        opened(renewals.store, account_id, at=NOON + DAY)
+        held(renewals.store, hold_id, 20, account_id=account_id, at=RESET - HOUR, expires_in_seconds=60)
+    poisoned(renewals, "acme")
+
+    assert renewals.invoke(shards(holds("05"))) == {"batchItemFailures": [{"itemIdentifier": "m0"}]}
+
+    assert renewals.held("globex") == 0
+    (failed,) = [vars(record) for record in caplog.records if record.message == "not renewed"]
+    assert (failed["kind"], failed["shard"], failed["book_id"]) == ("hold", "05", "acme#hold#run-1")
 
 
 # Time that runs out
