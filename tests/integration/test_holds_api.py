@@ -1,9 +1,11 @@
 """Holds over HTTP: what they answer, once and again; and what comes back of them."""
 
+import json
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from botocore.awsrequest import AWSPreparedRequest
 
 from tests.functions import Answer
 from tests.integration.conftest import Stack
@@ -85,6 +87,33 @@ def test_a_capture_answers_what_the_hold_has_left_and_touches_no_account(stack: 
     shown = ("kind", "seq", "hold_id", "charge_id", "conversation_id", "credits", "remaining", "total")
     assert [entry[name] for name in shown] == ["capture", 2, "run-1", "run-1!k1", "chat-1", -4, 16, 20]
     assert stack.tables.accounts.get("acme").attribute_values == before
+
+
+def test_a_capture_reads_its_hold_alone_and_writes_that_and_its_entry_alone(stack: Stack) -> None:
+    path = stack.opened("acme")
+    hold(stack, path, member_id="mara")
+    capture(stack, path, "k1")
+    asked: list[tuple[object, Any]] = []
+    events = stack.functions.module("holds").stage.ledger.connection.client.meta.events
+
+    def note(request: AWSPreparedRequest, **_: object) -> None:
+        assert isinstance(request.body, bytes)
+        asked.append((request.headers["X-Amz-Target"], json.loads(request.body)))
+
+    events.register_first("before-send.dynamodb", note)
+    answer = capture(stack, path, "k2")
+    events.unregister("before-send.dynamodb", note)
+
+    assert answer.status == 201
+    (reads, read), (commits, committed) = asked
+    assert (reads, commits) == (b"DynamoDB_20120810.GetItem", b"DynamoDB_20120810.TransactWriteItems")
+    holds, entries = stack.tables.holds.Meta.table_name, stack.tables.entries.Meta.table_name
+    the_hold = {"S": "acme#hold#run-1"}
+    assert (read["TableName"], read["Key"]) == (holds, {"book_id": the_hold})
+    assert [list(each) for each in committed["TransactItems"]] == [["Put"], ["Put"]]
+    entry, book = (each["Put"] for each in committed["TransactItems"])
+    assert (entry["TableName"], entry["Item"]["book_id"], entry["Item"]["key"]) == (entries, the_hold, {"S": "c#k2"})
+    assert (book["TableName"], book["Item"]["book_id"]) == (holds, the_hold)
 
 
 def test_a_capture_again_is_a_replay_and_its_charge_is_read_under_its_id(stack: Stack) -> None:

@@ -68,13 +68,15 @@ class Renewals:
         """Credits that the account's item has in holds."""
         (account,) = self.store.read(AccountKey(account_id))
         assert account
-        return account.held
+        held: int = account.held
+        return held
 
     def status(self, account_id: str, hold_id: str) -> str:
         """What the hold's item says of it."""
         (hold,) = self.store.read(HoldKey(account_id, hold_id))
         assert hold
-        return hold.status.value
+        status: str = hold.status.value
+        return status
 
 
 @pytest.fixture
