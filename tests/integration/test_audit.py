@@ -29,7 +29,8 @@ from credits.domain.record import (
     state_to_record,
     to_json,
 )
-from credits.errors import AccountNotFound
+from credits.errors import AccountNotFound, LedgerTooLong
+from credits.ledger import audit as ledger_audit
 from credits.ledger.audit import Audit, audit
 from credits.ledger.dynamo import DynamoStore
 from credits.ledger.export import lines
@@ -142,6 +143,30 @@ def test_an_upgrade_in_the_first_millisecond_of_a_period_that_was_used_holds(sto
     assert [entry.after.used for entry in history(store) if isinstance(entry.after, Account)][-3:] == [2, 2, 2]
     assert audit(store, "acme") == Audit(7, ())
     assert said_of(lines(store, "acme")) == "holds"
+
+
+def test_a_ledger_that_is_too_long_for_its_time_says_how_far_it_holds(
+    store: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole_story(store)
+    monkeypatch.setattr(ledger_audit, "ENTRIES_AT_ONCE", 50)
+
+    with pytest.raises(LedgerTooLong) as refused:
+        audit(store, "acme", seconds=0)
+
+    assert refused.value.fields == {"account_id": "acme", "entries": 50}
+    monkeypatch.setattr(ledger_audit, "ENTRIES_AT_ONCE", 500)
+    assert audit(store, "acme", seconds=0).ok
+
+
+def test_what_is_wrong_before_the_time_is_over_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ledger_audit, "ENTRIES_AT_ONCE", 50)
+    (early,) = (each for each in FORGERIES if each.name == "a count of nobody")
+    store = forged_store(whole_story(MemoryStore()), early)
+
+    told = audit(store, "acme", seconds=0)
+
+    assert (told.entries, told.problems[0].key, told.problems[0].problem) == (50, "c#k1", early.audit_says)
 
 
 def test_a_new_account_holds(store: Ledger) -> None:

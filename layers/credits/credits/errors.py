@@ -33,6 +33,7 @@
     │   └── NotInPortal               409 not_in_portal
     ├── PayloadTooLarge               413 payload_too_large
     ├── Contended                     429 contended
+    ├── LedgerTooLong                 503 ledger_too_long
     └── Unavailable                   503 unavailable
         ├── StripeUnavailable         503 stripe_unavailable
         └── NotQueued                 503 not_queued
@@ -470,6 +471,22 @@ class Contended(CreditsError):
         super().__init__(
             "Too many changes of this account at once. Nothing was charged: send the same request again.",
             retry_after=retry_after_seconds,
+        )
+
+
+class LedgerTooLong(CreditsError):
+    """The account has more entries than one request can audit. Nothing is wrong with those that were seen."""
+
+    code = "ledger_too_long"
+    http_status = 503
+    title = "The ledger is too long for one request"
+
+    def __init__(self, account_id: str, *, entries: int) -> None:
+        super().__init__(
+            f"The first {entries} entries of {account_id} hold, and there are more than one request has time for. The "
+            f"daily audit sees all of them; so does `python -m credits.ledger audit --account {account_id}`.",
+            account_id=account_id,
+            entries=entries,
         )
 
 

@@ -4,6 +4,7 @@ and its members' counts.
 Here the ledger is read; what must hold of it is in `domain.proof`, entry by entry, and in `trail`, over all books.
 """
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from credits.domain.account import Account
 from credits.domain.entry import AnyEntry
 from credits.domain.hold import HOLD_MARK, Hold, hold_book
 from credits.domain.member import Member
-from credits.errors import AccountNotFound
+from credits.errors import AccountNotFound, LedgerTooLong
 from credits.ledger.read import MILLISECOND, answering
 from credits.ledger.store import AccountKey, Due, EntryKey, HoldKey, Ledger, Place, Span, Unreadable, place
 from credits.ledger.trail import Found, Problem, Trail, named_by
@@ -44,32 +45,38 @@ class Audit:
 
 
 @answering
-def audit(store: Ledger, account_id: str) -> Audit:
+def audit(store: Ledger, account_id: str, *, seconds: float = math.inf) -> Audit:
     """Check the whole ledger of an account, in memory that grows only with its open holds and its members. Raises
-    AccountNotFound.
+    AccountNotFound, and LedgerTooLong where all is well so far and `seconds` are over.
 
     The items are read first; entries of commits that came after them are left for the next audit.
     """
     problems: list[Problem] = []
     entries = 0
     try:
-        for seen, found in _audited(store, account_id):
+        for seen, found in _audited(store, account_id, time.monotonic() + seconds):
             entries = seen
             problems += found
             if len(problems) >= MOST_PROBLEMS:
                 break
+    except LedgerTooLong:
+        if not problems:
+            raise
     except Unreadable as item:
         hold_id = item.book_id.partition(HOLD_MARK)[2] or None
         problems.append(Problem(0, item.key, "the item cannot be read any more", hold_id))
     return Audit(entries, tuple(problems[:MOST_PROBLEMS]))
 
 
-def _audited(store: Ledger, account_id: str) -> Iterator[tuple[int, Sequence[Problem]]]:
-    """How many entries were seen, and what more does not hold: after each page of them, and at the end."""
+def _audited(store: Ledger, account_id: str, deadline: float) -> Iterator[tuple[int, Sequence[Problem]]]:
+    """How many entries were seen, and what more does not hold: after each page of them, and at the end. Raises
+    LedgerTooLong where the deadline has passed and there is another page."""
     account = _item(store, account_id)
     trail = Trail(account, _open_holds(store, account_id))
     members = list(_members(store, account_id))
     for entries in _pages(store, account):
+        if entries and trail.entries and time.monotonic() > deadline:
+            raise LedgerTooLong(account_id, entries=trail.entries)
         found = _found(store, [name for entry in entries for name in named_by(entry)])
         problems = [problem for entry in entries for problem in trail.see(entry, found)]
         yield trail.entries, problems
