@@ -101,6 +101,7 @@ class StripeBooks:
 
     def hear_through(self, fetch: Fetch) -> None:
         """Ask Stripe through this."""
+        self.fetch = fetch
         self.sync = Sync(fetch, self.events, self.store, CATALOG)  # type: ignore[arg-type]  # the same, in memory
 
     @property
@@ -126,9 +127,13 @@ class StripeBooks:
 
     def deliver(self) -> list[Synced]:
         """Deliver everything that has happened, in its order."""
+        return self.act_on(self.new_signals())
+
+    def new_signals(self) -> list[Signal]:
+        """The signals that were undelivered; whoever takes them delivers them."""
         signals = self.undelivered
         self._delivered = len(self.shop.engine.events)
-        return self.act_on(signals)
+        return signals
 
     def act_on(self, signals: Iterable[Signal]) -> list[Synced]:
         return [self.sync.act_on(signal, self.now) for signal in signals]

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from credits.domain.entitle import Snapshot
 from credits.payments.fetch import Fetch
-from credits.payments.signal import Signal, signal_of
+from credits.payments.signal import Signal
 from credits.payments.snapshot import Thing
 from local.stripe.state import Policy
 from tests.stripe_ledger import CATALOG, EngineAccount, StripeBooks
@@ -238,7 +238,7 @@ POLICIES: Final = {"past due and lost": Policy(after_last_retry="unpaid")}
 
 def heard_in_order(name: str) -> StripeBooks:
     """The books after a life of which every signal was heard at once."""
-    books = _born(name)
+    books = born(name)
     for duration, act in LIVES[name]:
         books.shop.move(seconds=duration.total_seconds())
         act(books)
@@ -248,16 +248,11 @@ def heard_in_order(name: str) -> StripeBooks:
 
 def heard_in_any_order(name: str, seed: int) -> StripeBooks:
     """The books after the same life, of which each signal was heard at any later moment, in any order, some twice."""
-    books, random = _born(name), Random(seed)
+    books, random = born(name), Random(seed)
     waiting: list[Signal] = []
-    known = 0
     for duration, act in LIVES[name]:
         books.shop.move(seconds=duration.total_seconds())
-        act(books)
-        for event in books.shop.engine.events[known:]:
-            if signal := signal_of(event):
-                waiting += [signal, *_again(signal, random)]
-        known = len(books.shop.engine.events)
+        waiting += told_in(books, act, random)
         random.shuffle(waiting)
         early = [signal for signal in waiting if random.random() < HEARD_EARLY]
         books.act_on(early)
@@ -266,7 +261,14 @@ def heard_in_any_order(name: str, seed: int) -> StripeBooks:
     return books
 
 
-def _born(name: str) -> StripeBooks:
+def told_in(books: StripeBooks, act: Act, random: Random) -> list[Signal]:
+    """What Stripe tells of all that has happened since it was last asked, and of this act; some of it twice."""
+    act(books)
+    return [told for signal in books.new_signals() for told in (signal, *_again(signal, random))]
+
+
+def born(name: str) -> StripeBooks:
+    """The books at the beginning of this life."""
     books = StripeBooks(policy=POLICIES.get(name))
     books.hear_through(RememberingFetch(books))
     return books

@@ -1,11 +1,13 @@
 """Every order in which Stripe's events may come, and how often, ends in the books of the one in which they came."""
 
 import os
+from collections import Counter
 from functools import cache
 from typing import Final
 
 import pytest
 
+from tests.simulation.stripe_faults import heard_through_faults
 from tests.simulation.stripe_lives import LIVES, heard_in_any_order, heard_in_order
 from tests.stripe_ledger import StripeBooks, left
 
@@ -124,3 +126,19 @@ def test_any_order_with_repetitions_ends_the_same(name: str) -> None:
 
         assert ends(books) == in_order(name), f"seed {seed}"
         assert books.balanced(), f"seed {seed}"
+
+
+def test_any_order_heard_of_by_processes_that_fail_ends_the_same() -> None:
+    met: Counter[str] = Counter()
+    for name in LIVES:
+        for seed in range(-(-PERMUTATIONS // len(LIVES))):
+            books, befell = heard_through_faults(name, seed)
+            met += befell
+
+            assert ends(books) == in_order(name), f"{name}, seed {seed}"
+            assert books.balanced(), f"{name}, seed {seed}"
+
+    assert met.keys() >= {
+        *("meanwhile", "lost", "collided", "late", "throttled", "unanswered", "crash before", "crash after"),
+        *("failed: Crash", "failed: Contended", "failed: Unavailable", "landed late", "landed too late"),
+    }

@@ -17,7 +17,7 @@ from credits.domain.entitle import Snapshot
 from credits.domain.entry import AnyEntry, Entry
 from credits.domain.follow import follow
 from credits.domain.pack import asked, bring_back, freeze, give_pack, lose, take_back, thaw, undone_key
-from credits.ledger.post import Decide, Receipt, post
+from credits.ledger.post import PATIENCE, Decide, Patience, Receipt, post
 from credits.ledger.store import AccountKey, EntryKey, Store
 from credits.payments.fetch import Fetch, Gone
 from credits.payments.signal import Signal
@@ -48,11 +48,14 @@ class Synced:
 class Sync:
     """One stack's way from Stripe to its ledger."""
 
-    def __init__(self, fetch: Fetch, events: StripeEvents, ledger: Store, catalog: Catalog) -> None:
+    def __init__(
+        self, fetch: Fetch, events: StripeEvents, ledger: Store, catalog: Catalog, *, patience: Patience = PATIENCE
+    ) -> None:
         self._fetch = fetch
         self._events = events
         self._ledger = ledger
         self._catalog = catalog
+        self._patience = patience
 
     def act_on(self, signal: Signal, now: datetime) -> Synced:
         """Bring into the ledger what the signal tells to look at, and remember that it was acted on.
@@ -180,7 +183,7 @@ class Sync:
         return named or None
 
     def _post(self, account_id: str, key: str, rule: Decide, now: datetime) -> Receipt:
-        return post(self._ledger, key, [AccountKey(account_id)], rule, now=now)
+        return post(self._ledger, key, [AccountKey(account_id)], rule, now=now, patience=self._patience)
 
     def step(self, account_id: str, key: str, rule: Decide, now: datetime) -> Entry:
         """The entry of one step of a pack, written now or before."""
