@@ -738,3 +738,187 @@ def test_an_entry_of_a_transition_survives_storage(row: Row) -> None:
     taken(book, row.step)
 
     assert [entry_from_record(entry_to_record(entry)) for entry in book.entries] == book.entries
+
+
+LEAVING = subscribed("pro", "2026-01-20", "2026-02-20", PRO, pending=("free", 1, "2026-02-20"))
+STAYING = subscribed("pro", "2026-01-20", "2026-03-20", PRO, PRO_2)
+
+
+def left_by_the_clock(at: str) -> Book:
+    """A cancellation that was taken back before its date, of which nobody has heard: the clock went by it."""
+    book = Book.opened(OPENED)
+    taken(book, ("2026-01-20", ON_PRO))
+    taken(book, ("2026-02-01", LEAVING))
+    book.renew(at)
+    assert grants(book.account) == [("allocation", 300, "2026-03-10 09:00")]
+    return book
+
+
+def test_a_month_of_free_is_taken_back_where_the_cancellation_was_taken_back_before_it() -> None:
+    book = left_by_the_clock("2026-02-20")
+
+    taken(book, ("2026-02-20 00:01", STAYING))
+
+    assert (book.account.plan, grants(book.account)) == ("pro", [("allocation", 1000, "2026-03-20 00:00")])
+    assert following(book, STAYING, "2026-02-20 00:02") == ()
+    assert book.problems() == []
+
+
+@pytest.mark.parametrize(("spent", "remaining"), [(1, 999), (300, 700)])
+def test_what_was_spent_of_a_month_of_free_that_never_was_is_spent_of_the_plan(spent: int, remaining: int) -> None:
+    book = left_by_the_clock("2026-02-20")
+    book.charge("message", spent, at="2026-02-20 00:00")
+
+    taken(book, ("2026-02-20 00:01", STAYING))
+
+    assert grants(book.account) == [("allocation", remaining, "2026-03-20 00:00")]
+    assert (book.account.owed, book.problems()) == (0, [])
+
+
+def test_a_hold_on_a_month_of_free_that_never_was_gives_it_back_and_owes_what_it_spent() -> None:
+    book = left_by_the_clock("2026-02-20")
+    book.hold(300, at="2026-02-20 00:00")
+    book.capture(quantity=100, at="2026-02-20 00:00")
+
+    taken(book, ("2026-02-20 00:01", STAYING))
+    assert (book.account.remaining, book.account.owed) == (1000, 0)
+    book.release(at="2026-02-20 00:10")
+
+    assert (book.account.remaining, book.account.owed, book.problems()) == (1000, 100, [])
+    assert following(book, STAYING, "2026-02-20 00:20") == ()
+    book.renew("2026-03-20")
+    assert (book.account.remaining, book.account.owed) == (900, 0)
+
+
+def test_what_a_month_of_free_that_never_was_has_settled_is_owed_again() -> None:
+    book = Book.opened(OPENED)
+    taken(book, ("2026-01-20", ON_PRO))
+    taken(book, ("2026-02-01", LEAVING))
+    book.account = replace(book.account, owed=120)
+    book.renew("2026-02-20")
+    assert (book.account.remaining, book.account.owed) == (180, 0)
+
+    taken(book, ("2026-02-20 00:01", STAYING))
+
+    assert (book.account.remaining, book.account.owed) == (880, 0)
+
+
+def test_free_owes_the_month_again_that_was_taken_back() -> None:
+    book = left_by_the_clock("2026-02-20")
+    book.charge("message", 100, at="2026-02-20 00:00")
+    taken(book, ("2026-02-20 00:01", STAYING))
+
+    gone = line("pro", "2026-02-20", "2026-03-20", stopped_at="2026-02-25")
+    taken(book, ("2026-02-25", subscribed("pro", "2026-01-20", "2026-03-20", PRO, gone, standing="canceled")))
+
+    assert grants(book.account) == [("carryover", 900, "2026-03-20 00:00"), ("allocation", 300, "2026-03-10 09:00")]
+    assert book.problems() == []
+
+
+def test_a_month_of_free_stays_where_the_cancellation_stood() -> None:
+    book = left_by_the_clock("2026-02-20")
+    book.charge("message", 10, at="2026-02-20 00:00")
+    gone = subscribed("pro", "2026-01-20", "2026-02-20", PRO, standing="canceled")
+
+    taken(book, ("2026-02-20 00:01", gone))
+    assert (grants(book.account), book.account.terms) == (
+        [("allocation", 290, "2026-03-10 09:00")],
+        (Term("sub_1", utc("2026-02-20"), 1000),),
+    )
+    taken(
+        book,
+        (
+            "2026-02-21",
+            subscribed(
+                "pro", "2026-02-21", "2026-03-21", line("pro", "2026-02-21", "2026-03-21", of="sub_2"), id="sub_2"
+            ),
+        ),
+    )
+
+    assert left(book.account) == [("carryover", 290, "2026-03-10 09:00"), ("allocation", 1000, "2026-03-21 00:00")]
+
+
+def test_who_is_heard_of_more_than_a_month_late_has_the_present_month_of_free_taken_back() -> None:
+    book = left_by_the_clock("2026-02-20")
+    book.charge("message", 40, at="2026-03-01")
+    book.renew("2026-03-10 09:00")
+    book.charge("message", 30, at="2026-03-21")
+
+    paid = line("pro", "2026-03-20", "2026-04-20")
+    taken(book, ("2026-03-25", subscribed("pro", "2026-01-20", "2026-04-20", PRO, PRO_2, paid)))
+
+    assert (grants(book.account), book.account.owed) == ([("allocation", 970, "2026-04-20 00:00")], 0)
+    assert book.problems() == []
+
+
+def test_a_month_of_free_is_taken_back_from_who_is_past_due_as_well() -> None:
+    book = Book.opened(OPENED)
+    taken(book, ("2026-01-20", ON_PRO))
+    late = subscribed(
+        "pro",
+        "2026-01-20",
+        "2026-02-20",
+        PRO,
+        standing="past_due",
+        unpaid_since="2026-02-18",
+        pending=("free", 1, "2026-02-20"),
+    )
+    taken(book, ("2026-02-18", late))
+    book.renew("2026-02-20")
+    assert grants(book.account) == [("allocation", 300, "2026-03-10 09:00")]
+
+    taken(book, ("2026-02-20 00:01", PAST_DUE))
+
+    assert grants(book.account) == [("allocation", 1000, "2026-03-20 00:00")]
+
+
+def test_the_month_of_free_of_who_was_unpaid_stays_whatever_the_clock_did_before() -> None:
+    book = left_by_the_clock("2026-02-20")
+    unpaid_now = subscribed("pro", "2026-01-20", "2026-03-20", PRO, OPEN_2, standing="unpaid")
+
+    taken(book, ("2026-02-20 00:01", unpaid_now))
+    taken(book, ("2026-02-22", STAYING))
+
+    assert left(book.account) == [("carryover", 300, "2026-03-10 09:00"), ("allocation", 1000, "2026-03-20 00:00")]
+
+
+def test_a_trial_whose_cancellation_is_taken_back_at_its_end_brings_no_month_of_free() -> None:
+    book = Book.opened(OPENED)
+    taken(book, ("2026-01-20", ON_PRO))
+    trial = line("pro", "2026-02-20", "2026-03-01", of="sub_2", trial=True)
+    ending = subscribed(
+        "pro",
+        "2026-03-01",
+        "2026-03-01",
+        PRO,
+        trial,
+        standing="trialing",
+        started="2026-02-20",
+        id="sub_2",
+        pending=("free", 1, "2026-03-01"),
+    )
+    taken(book, ("2026-02-20", ending))
+    book.renew("2026-03-01")
+    assert grants(book.account) == [("allocation", 300, "2026-03-10 09:00")]
+
+    paid = line("pro", "2026-03-01", "2026-04-01", of="sub_2")
+    taken(
+        book,
+        (
+            "2026-03-01 00:01",
+            subscribed("pro", "2026-03-01", "2026-04-01", PRO, trial, paid, started="2026-02-20", id="sub_2"),
+        ),
+    )
+
+    assert grants(book.account) == [("allocation", 1000, "2026-04-01 00:00")]
+
+
+def test_what_a_new_subscriber_spent_of_a_month_of_free_before_anybody_heard_is_spent_of_the_plan() -> None:
+    book = Book.opened(OPENED)
+    pro = line("pro", "2026-02-05", "2026-03-05")
+    book.charge("message", 100, at="2026-02-12")
+
+    taken(book, ("2026-02-13", subscribed("pro", "2026-02-05", "2026-03-05", pro)))
+
+    assert (grants(book.account), book.account.owed) == ([("allocation", 900, "2026-03-05 00:00")], 0)
+    assert book.problems() == []

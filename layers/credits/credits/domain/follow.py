@@ -103,14 +103,17 @@ class _Following:
             self._move(self._on_free(account))
 
     def settle_terms(self) -> None:
-        """Give each term what it lacks of its entitlement, and take back what it has too much."""
+        """Take back from each term what it has too much of its entitlement; then give each what it lacks, so that what
+        is owed by then is settled, whichever of them ends first."""
         known = {term_key(term): term for term in self._journal.account.terms}
         wanted = self._wanted()
-        for name in sorted({*known, *wanted}, key=lambda name: (name[1], name[0])):
-            subscription_id, ends_at = name
-            if ends_at > self._now:
-                nothing = Term(subscription_id, ends_at, 0)
-                self._settle(known.get(name, nothing), wanted.get(name, nothing))
+        pairs = [
+            (known.get(name, Term(*name, 0)), wanted.get(name, Term(*name, 0)))
+            for name in sorted({*known, *wanted}, key=lambda name: (name[1], name[0]))
+            if name[1] > self._now
+        ]
+        for term, should in sorted(pairs, key=lambda pair: pair[0].given <= pair[1].given):
+            self._settle(term, should)
 
     def thaw(self) -> None:
         """Let go of what was frozen for want of payment, once payment allows spending again."""
