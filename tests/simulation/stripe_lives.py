@@ -1,4 +1,4 @@
-"""Ten lives of a customer at Stripe, and how the ledger hears of them: in order, or in any other, and more than once.
+"""Eleven lives of a customer at Stripe, and how the ledger hears of them: in order, in any other, and more than once.
 
 heard_in_order(LIVES["upgraded"])            # the books at the end of it
 heard_in_any_order(LIVES["upgraded"], seed)  # the same end
@@ -15,7 +15,7 @@ from credits.payments.fetch import Fetch
 from credits.payments.signal import Signal
 from credits.payments.snapshot import Thing
 from local.stripe.state import Policy
-from tests.stripe_ledger import CATALOG, EngineAccount, StripeBooks
+from tests.stripe_ledger import ACCOUNT, CATALOG, EngineAccount, StripeBooks
 from tests.stripe_sdk import items_of
 
 Act = Callable[[StripeBooks], object]
@@ -143,6 +143,17 @@ def _newest_pack(books: StripeBooks) -> Any:
     return next(each for each in books.shop.sdk.v1.payment_intents.list().data if "pack" in each.to_dict()["metadata"])
 
 
+def compared(books: StripeBooks) -> None:
+    """The daily comparison comes by: what comes after it does not wait for signals."""
+    books.events.link(ACCOUNT, books.customer.id)
+    books.sync.bring_up(ACCOUNT, books.now)
+
+
+def on_credits(what: str, *how: int) -> Act:
+    """The account spends, sets aside, captures or closes a hold, which Stripe has no part in."""
+    return lambda books: getattr(books, what)(*how)
+
+
 def nothing(_: StripeBooks) -> None:
     """Time passes."""
 
@@ -180,6 +191,17 @@ LIVES: Final[Mapping[str, tuple[Step, ...]]] = {
         after(subscribe("team", 4)),
         after(change(quantity=1, proration_behavior="always_invoice"), days=10),
         after(change(quantity=2, proration_behavior="always_invoice"), days=5),
+        after(nothing, hours=1),
+    ),
+    "an operator's decrease while a hold is open": (
+        after(subscribe("team", 4)),
+        after(compared),
+        after(on_credits("spend", 300), hours=1),
+        after(on_credits("hold", 9_000), days=10),
+        after(on_credits("capture", 6_000), hours=1),
+        after(change(quantity=1, proration_behavior="always_invoice"), hours=1),
+        after(on_credits("capture", 2_500), hours=1),
+        after(on_credits("close"), hours=1),
         after(nothing, hours=1),
     ),
     "cancelled, kept, cancelled again": (
