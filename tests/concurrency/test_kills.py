@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from tests.torture.runs import Faults, requests, torture_ledger
+from tests.torture.runs import Faults, requests, torture_ledger, torture_pattern
 
 
 def test_processes_are_killed_and_replies_lost_and_each_key_is_charged_once_or_refused_for_good(
@@ -35,3 +35,14 @@ def test_at_the_end_of_the_credits_kills_leave_no_key_in_doubt(dynamodb_local: s
     }
     assert Counter(charged.values()) == {1: 150, 0: 50}
     assert (report.charged, report.told, report.audited) == (300, 300, 1)
+
+
+def test_the_documented_pattern_that_make_torture_sets_beside_it_runs_and_tells_no_charge_that_it_did_not_make(
+    dynamodb_local: str,
+) -> None:
+    report = torture_pattern(dynamodb_local, requests(1, 20), Faults(callers=4, lost_share=0.2, kill_every=100, seed=1))
+
+    assert len(report.outcome.told) == 20
+    assert report.lost_replies > 0
+    assert report.charged >= report.told
+    assert (report.asked, report.audited) == (40, None)
