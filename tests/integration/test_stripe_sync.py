@@ -2,11 +2,15 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 
+from credits.domain.top_up import draw_line
 from credits.errors import AccountNotFound
+from credits.ledger.post import post
+from credits.ledger.store import AccountKey
 from credits.payments.drift import ACCOUNTS, EVENTS, Drift
 from credits.payments.fetch import Fetch
 from credits.payments.signal import Signal
@@ -42,6 +46,23 @@ def bought(books: StripeBooks, pack: str = "small", card: str = "pm_card_visa") 
     )
     books.shop.engine.complete_checkout(session.id, card)
     return books.shop.sdk.v1.checkout.sessions.retrieve(session.id)
+
+
+def test_a_pack_that_an_account_bought_by_itself_crosses_its_line_again_where_it_does_not_reach() -> None:
+    books = StripeBooks()
+    rule = partial(draw_line, catalog=CATALOG, key="line", below=1000, description="below 1000: small")
+    post(books.store, "line", [AccountKey("ada")], rule, now=books.now)
+    metadata = {"account_id": "ada", "pack": "small", "top_up": "1#3"}
+    paying: Any = {"amount": 999, "currency": "usd", "customer": books.customer.id, "metadata": metadata}
+    (card,) = books.shop.sdk.v1.payment_methods.list({"customer": books.customer.id}).data
+
+    for _ in range(2):
+        at_once = {"confirm": True, "off_session": True, "payment_method": card.id}
+        books.shop.sdk.v1.payment_intents.create(paying | at_once)
+        books.deliver()
+
+    called = [(entry.kind, entry.remaining, entry.calls_for) for entry in books.entries[2:]]
+    assert called == [("top_up", 300, "top_up"), ("pack", 700, "top_up"), ("pack", 1100, None)]
 
 
 def charge_of(books: StripeBooks, session: Any) -> str:

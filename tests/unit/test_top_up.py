@@ -1,11 +1,15 @@
 """The account's own line for an automatic top-up: it is crossed once, however often the balance moves below it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
+from credits.domain.account import Account
 from credits.domain.entry import Entry
 from credits.domain.grant import Grant, GrantKind
+from credits.domain.journal import Posting
+from credits.domain.pack import give_pack
 from credits.domain.record import entry_from_record, entry_to_record
-from tests.unit.books import Book, allocation, free_account
+from tests.unit.books import CATALOG, Book, allocation, free_account, utc
 
 
 def calls(entries: Sequence[Entry]) -> list[str | None]:
@@ -16,6 +20,10 @@ def lined(below: int, credits: int = 120) -> Book:
     book = Book(free_account(allocation(credits)))
     book.draw_line(below, at="2026-01-15 09:00")
     return book
+
+
+def keyed(rule: Callable[..., Posting], account: Account, key: str) -> Posting:
+    return rule(account, key=key)
 
 
 def test_the_charge_that_comes_below_the_line_calls_for_a_top_up_and_the_next_ones_do_not() -> None:
@@ -44,6 +52,19 @@ def test_what_comes_and_leaves_less_than_the_line_calls_for_nothing_more() -> No
     book.charge(at="2026-01-15 12:00")
 
     assert calls(book.entries) == [None, "top_up", None, None]
+
+
+def test_the_pack_that_was_bought_for_the_line_ends_its_crossing_and_crosses_it_again_where_it_does_not_reach() -> None:
+    book = lined(1000)
+    for hour, for_line in ((10, False), (11, True), (12, True), (13, True)):
+        now = utc(f"2026-01-15 {hour}:00")
+        small = partial(give_pack, catalog=CATALOG, pack=CATALOG.packs["small"], now=now, for_line=for_line)
+        book.post(partial(keyed, small))
+
+    assert [entry.remaining for entry in book.entries] == [120, 520, 920, 1320, 1720]
+    assert calls(book.entries) == ["top_up", None, "top_up", None, None]
+    book.charge("message", 800, at="2026-01-15 14:00")
+    assert calls(book.entries[-1:]) == ["top_up"]
 
 
 def test_a_line_that_is_drawn_above_the_balance_is_crossed_at_once() -> None:

@@ -31,10 +31,18 @@ top-up comes nowhere near: it buys when little is left, and the older packs are 
 """
 
 
-def give_pack(account: Account, catalog: Catalog, *, now: datetime, key: str, pack: Pack) -> Posting:
-    """Give the credits of a pack that was paid for; they never expire. What was paid for is never refused."""
+def give_pack(
+    account: Account, catalog: Catalog, *, now: datetime, key: str, pack: Pack, for_line: bool = False
+) -> Posting:
+    """Give the credits of a pack that was paid for; they never expire. What was paid for is never refused.
+
+    One that the account bought by itself, `for_line`, ends the crossing it was bought for: where the balance is still
+    below the line, it is crossed again.
+    """
     journal = renew(account, catalog, now)
     account, draws = journal.account.give(GrantKind.PACK, pack.credits, None)
+    if for_line:
+        account = replace(account, top_up_due=False)
     journal.write(EntryKind.PACK, key, now, account, draws, description=pack.name)
     return journal.posting()
 

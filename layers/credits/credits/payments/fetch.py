@@ -30,6 +30,9 @@ MOST_PRICES_KEPT = 1_000
 
 MISSING = "resource_missing"
 
+FOR_TOP_UP: Final = "top_up"
+"""The metadata by which the payment of an automatic top-up names the crossing that it is for."""
+
 
 class TooMuch(Exception):
     """A list of Stripe's is longer than anything a customer of ours can have."""

@@ -19,7 +19,7 @@ from credits.domain.follow import follow
 from credits.domain.pack import asked, bring_back, freeze, give_pack, lose, take_back, thaw, undone_key
 from credits.ledger.post import PATIENCE, Decide, Patience, Receipt, post
 from credits.ledger.store import AccountKey, EntryKey, Store
-from credits.payments.fetch import Fetch, Gone
+from credits.payments.fetch import FOR_TOP_UP, Fetch, Gone
 from credits.payments.signal import Signal
 from credits.payments.snapshot import Thing, UnknownPrice
 from credits.payments.tables import StripeEvents
@@ -155,17 +155,17 @@ class Sync:
             return Synced(None)
         if payment["status"] != "succeeded":
             return Synced(account_id)
-        given = self._given(account_id, payment_intent_id, pack_id, now)
+        given = self._given(account_id, payment_intent_id, pack_id, now, for_line=FOR_TOP_UP in metadata)
         _Pack(self, account_id, given.entries[0], payment["amount_received"], now).settle(
             self._fetch.refunds(payment_intent_id), self._fetch.disputes(payment_intent_id)
         )
         return Synced(account_id, () if given.replayed else given.entries)
 
-    def _given(self, account_id: str, payment: str, pack_id: str, now: datetime) -> Receipt:
+    def _given(self, account_id: str, payment: str, pack_id: str, now: datetime, *, for_line: bool = False) -> Receipt:
         if pack_id not in self._catalog.packs:
             raise UnknownPrice(f"{payment} paid for the pack {pack_id!r}, which the catalog does not have")
         key = f"pack#{payment}"
-        rule = partial(give_pack, catalog=self._catalog, key=key, pack=self._catalog.packs[pack_id])
+        rule = partial(give_pack, catalog=self._catalog, key=key, pack=self._catalog.packs[pack_id], for_line=for_line)
         return self._post(account_id, key, rule, now)
 
     def _account_of(self, customer_id: str | None, thing: Thing | None) -> str | None:

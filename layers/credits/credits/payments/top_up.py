@@ -26,7 +26,7 @@ from credits.domain.top_up import draw_line
 from credits.errors import InvalidRequest, NotFound
 from credits.ledger.post import Decide
 from credits.payments.checkout import Desk, customer_of
-from credits.payments.fetch import Fetch
+from credits.payments.fetch import FOR_TOP_UP, Fetch
 from credits.payments.order import ENDED
 from credits.payments.refusal import decline_of, stripe_in_our_words
 from credits.payments.tables import StripeEvents
@@ -213,7 +213,7 @@ def _payment(desk: Desk, account_id: str, top_up: TopUp) -> Mapping[str, Any] | 
     """
     since = datetime.fromtimestamp(top_up.begun, UTC) - CLOCKS_DIFFER
     made = Fetch(desk.stripe, desk.catalog).payment_intents(customer_of(desk, account_id), since=since)
-    return next((each for each in made if each["metadata"].get("top_up") == top_up.mark), None)
+    return next((each for each in made if each["metadata"].get(FOR_TOP_UP) == top_up.mark), None)
 
 
 def _pay(desk: Desk, account_id: str, top_up: TopUp) -> str | None:
@@ -236,7 +236,7 @@ def _pay(desk: Desk, account_id: str, top_up: TopUp) -> str | None:
         # Nobody is there to be led to a bank's page.
         "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"},
         "description": f"{pack.name} pack, bought automatically",
-        "metadata": {"account_id": account_id, "pack": pack.id, "top_up": top_up.mark},
+        "metadata": {"account_id": account_id, "pack": pack.id, FOR_TOP_UP: top_up.mark},
     }
     key = f"{account_id}#{TOP_UP}{top_up.mark}"
     try:
