@@ -9,6 +9,7 @@ import os
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from hashlib import sha256
 
@@ -19,13 +20,16 @@ from tests.simulation.world import STEPS
 
 LOOK_EVERY_SECONDS = 0.5
 
+Play = Callable[[int, int], Played]
+"""`play(seed, steps)`: what became of one world. Workers import it by its name."""
 
-def main() -> int:
-    """Play the worlds. Returns the exit status."""
+
+def main(arguments: Sequence[str] | None = None, play: Play = play) -> int:
+    """Play the worlds, in whatever way a worker plays one. Returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description="Simulate the ledger under faults.")
     parser.add_argument("--seed", type=int, default=1, help="of the first world; the others count up from it")
     parser.add_argument("--steps", type=int, default=STEPS, help="in all worlds together")
-    given = parser.parse_args()
+    given = parser.parse_args(arguments)
     began = time.perf_counter()
     worlds = [
         (given.seed + number, min(STEPS, given.steps - first))

@@ -20,6 +20,7 @@ from credits.domain.release import release
 from credits.domain.renew import renew
 from credits.ledger import due, spend
 from credits.ledger.memory import MemoryStore
+from tests.simulation.play import Played, play
 
 Plant = Callable[[pytest.MonkeyPatch], None]
 
@@ -65,6 +66,13 @@ def refunds_without_their_once_rule(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(spend, "refund_key", key_of_this_refund)
     monkeypatch.setattr(refund, "refund_key", lambda charge: keys[charge.hash])
+
+
+def play_without_the_once_rule_of_refunds(seed: int, steps: int) -> Played:
+    """One world with that bug, in a worker."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        refunds_without_their_once_rule(monkeypatch)
+        return play(seed, steps)
 
 
 def releases_that_forget_what_was_captured(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,10 @@ Each step, somebody does something: charges, is given credits, changes plan, rea
 fail, are sent again, twice, out of order, by callers whose clocks differ. The true store tells the world of every
 commit, and the world holds it against the oracle (`model`); what callers hear is held against both.
 
+Here are the requests of callers, operators and the schedule, and what becomes of packs. What Stripe says of
+subscriptions is played by `stripe_lives` (lives in any order), `stripe_faults` (heard of by processes that fail) and
+`test_stripe_loops` (whatever a customer does, with holds); automatic top-ups by `tests/integration/test_top_ups.py`.
+
 Nothing here reads a clock, sleeps or throws dice of its own: a seed plays the same whoever runs it.
 """
 
