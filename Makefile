@@ -37,7 +37,7 @@ check: .venv/check.installed ## every gate before a commit: style, types, import
 	.venv/bin/sam validate --lint
 	@$(MAKE) --no-print-directory test
 
-permutations: .venv/test.installed ## Stripe's events of ten lives in any order and under faults, 5,000 times: PERMUTATIONS=20000
+permutations: .venv/test.installed ## Stripe's events of eleven lives in any order and under faults, 5,000 times: PERMUTATIONS=20000
 	PERMUTATIONS=$(or $(PERMUTATIONS),5000) $(PYTHON) -m pytest -q tests/simulation/test_stripe_lives.py
 
 simulate: .venv/test.installed ## a year of a hundred accounts under faults, again and again: SEED=1 STEPS=1000000

@@ -1,4 +1,4 @@
-"""The ten lives at Stripe, heard of by processes that fail: their store, their table of events, and they themselves.
+"""Lives at Stripe, heard of by processes that fail: their store, their table of events, and they themselves.
 
     books, met = heard_through_faults("past due and recovered", seed)   # the same end as heard_in_order
 
