@@ -207,9 +207,8 @@ def put_member(
     rule = partial(appoint, member_id=member_id, credit_cap=body.credit_cap)
     receipt = stage.post_member(key, account_id, member_id, rule, fingerprint=fingerprint(f"member {member_id}", body))
     if not receipt.entries:
-        return answer(
-            HTTPStatus.OK, Member.of(member_now(stage.ledger, stage.catalog, account_id, member_id, clock.now()))
-        )
+        found = member_now(stage.ledger, stage.catalog, account_id, member_id, clock.now())
+        return answer(HTTPStatus.OK, Member.of(found))
     since = joined_at(stage.ledger, account_id, member_id)
     made = Member.made(receipt.entries[0], credit_cap=body.credit_cap, joined_at=since)
     return answer(HTTPStatus.OK, made, replayed=receipt.replayed)

@@ -1,15 +1,13 @@
 """Charges: what actions would cost, charging them, and putting right what went wrong."""
 
-from functools import partial
 from http import HTTPStatus
 
 from aws_lambda_powertools.event_handler import Response
 
 from credits.access.caller import Scope
 from credits.domain.hold import Hold
-from credits.domain.quote import quote
-from credits.ledger.read import account_now, charge_entry
-from credits.ledger.spend import as_swept, put_right, refund_charge
+from credits.ledger.read import charge_entry
+from credits.ledger.spend import estimate, put_right, refund_charge
 from credits.runtime import clock
 from credits.runtime.http import AccountId, Api, ChargeId, IdempotencyKey, answer, answers, created, fingerprint
 from credits.runtime.stage import Stage
@@ -36,14 +34,8 @@ REFUSES = frozenset(
 )
 def create_quote(account_id: AccountId, body: QuoteRequest) -> Response[str]:
     app.allow(Scope.READ, account_id)
-    now = clock.now()
-    account = account_now(stage.ledger, stage.catalog, account_id, now)
     actions = [(each.action, each.quantity) for each in body.actions]
-    price = partial(quote, catalog=stage.catalog, now=now, actions=actions, model=body.model)
-    quoted = price(account)
-    if not quoted.affordable and account.held:
-        # A charge would settle the account's expired holds before it is refused.
-        quoted = price(as_swept(stage.ledger, stage.catalog, account, now=now))
+    quoted = estimate(stage.ledger, stage.catalog, account_id, actions, model=body.model, now=clock.now())
     return answer(HTTPStatus.OK, Quote.of(quoted))
 
 

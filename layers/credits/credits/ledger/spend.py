@@ -20,6 +20,7 @@ from credits.domain.give import adjust
 from credits.domain.hold import HOLD_MARK, Hold
 from credits.domain.journal import Posting
 from credits.domain.member import Member
+from credits.domain.quote import Quote, quote
 from credits.domain.refund import refund, refund_key, refund_to_hold, refundable
 from credits.domain.release import release, release_key
 from credits.domain.set_aside import extend_hold, open_hold
@@ -37,7 +38,7 @@ from credits.errors import (
     Unavailable,
 )
 from credits.ledger.post import MOST_BOOKS, PATIENCE, Decide, Patience, Receipt, client_key, post
-from credits.ledger.read import REFUND_MARK, answering, charge_entry
+from credits.ledger.read import REFUND_MARK, account_now, answering, charge_entry
 from credits.ledger.store import AccountKey, BookKey, EntryKey, HoldKey, Ledger, MemberKey, Store
 
 MOST_MEMBERS = MOST_BOOKS - 1
@@ -263,8 +264,26 @@ def sweep(store: Ledger, catalog: Catalog, account_id: str, *, now: datetime, pa
             settle(store, catalog, account_id, hold_id, now=now, expired_only=True, patience=hasty)
 
 
-def as_swept(store: Ledger, catalog: Catalog, account: Account, *, now: datetime) -> Account:
-    """The account as a `sweep` would leave it. Nothing is written."""
+def estimate(
+    store: Ledger,
+    catalog: Catalog,
+    account_id: str,
+    actions: Sequence[tuple[str, int]],
+    *,
+    now: datetime,
+    model: str | None = None,
+) -> Quote:
+    """What `spend` would charge for the actions, (id, quantity) each, and whether it could: with what expired holds
+    keep, where that is needed. Nothing is written. Raises AccountNotFound and what `quote` raises."""
+    account = account_now(store, catalog, account_id, now)
+    quoted = quote(account, catalog, now=now, actions=actions, model=model)
+    if quoted.affordable or not account.held:
+        return quoted
+    return quote(_as_swept(store, catalog, account, now), catalog, now=now, actions=actions, model=model)
+
+
+def _as_swept(store: Ledger, catalog: Catalog, account: Account, now: datetime) -> Account:
+    """The account as a `sweep` would leave it."""
     for due in answering(store.open_holds)(account.account_id, limit=MOST_SWEPT, until=now):
         hold_id = due.book_id.partition(HOLD_MARK)[2]
         with suppress(HoldNotFound, HoldClosed):  # the list is of a moment ago
