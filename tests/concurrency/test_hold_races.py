@@ -1,5 +1,6 @@
 """Holds on DynamoDB Local: opened against each other, and captured side by side without meeting on the account."""
 
+import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -65,9 +66,11 @@ def test_64_holds_are_captured_100_times_each_side_by_side_and_no_capture_meets_
     def run(number: int) -> int:
         return sum(-captured(store, f"run-{number}", f"k{each}").entries[0].credits for each in range(CAPTURES))
 
+    began = time.perf_counter()
     with ThreadPoolExecutor(HOLDS) as threads:
         spent = list(threads.map(run, range(HOLDS)))
 
+    assert time.perf_counter() - began < 600
     (after,) = store.read(AccountKey("acme"))
     holds = store.read(*(HoldKey("acme", f"run-{number}") for number in range(HOLDS)))
     assert spent == [100] * 64
